@@ -135,7 +135,10 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
@@ -170,7 +173,9 @@ SECURE_SSL_REDIRECT = SECURE_TRANSPORT
 SECURE_HSTS_SECONDS = 31536000 if SECURE_TRANSPORT else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TRANSPORT
 SECURE_HSTS_PRELOAD = SECURE_TRANSPORT
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -255,8 +260,13 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
 # --- audit -----------------------------------------------------------------------------------------
-AUDIT_WITNESS_FILE = Path(env.str("AUDIT_WITNESS_FILE", default=str(VAR_DIR / "witness" / "checkpoints.jsonl")))
+AUDIT_WITNESS_FILE = Path(
+    env.str("AUDIT_WITNESS_FILE", default=str(VAR_DIR / "witness" / "checkpoints.jsonl"))
+)
 AUDIT_ORIGIN = env.str("AUDIT_ORIGIN", default="reviewportal.local/audit")
+
+# Scrapes of /metrics: from loopback, or with this bearer token.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- EHRs ------------------------------------------------------------------------------------------
 EHR_TIMEOUT_SECONDS = env.float("EHR_TIMEOUT_SECONDS", default=15.0)

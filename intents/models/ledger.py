@@ -1,0 +1,198 @@
+"""What is to be sent, every attempt and answer, what differs, and the portal's own clock."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+
+from intents.governance.encryption import PhiRecord, PhiTextField
+from intents.governance.history import ActorRecords
+from intents.governance.tenancy import TenantOwned
+from intents.models.decisions import ReviewDecision
+from intents.models.evidence_record import EvidenceRecord
+from intents.models.intent import Intent, Screening
+
+
+class OutboxEntry(TenantOwned):
+    """An approved change waiting to be sent. Made in the approver's transaction.
+
+    A closed entry (`closed_at`) is history; one live entry exists per intent at most. `lease_*` and
+    `attempt_*` belong to the worker that owns the attempt now; ticks are those of `Tick`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    intent = models.ForeignKey(Intent, on_delete=models.PROTECT, related_name="outbox_entries")
+    screening = models.ForeignKey(Screening, on_delete=models.PROTECT, related_name="+")
+    decision = models.ForeignKey(ReviewDecision, on_delete=models.PROTECT, related_name="+")
+    # the approval's audit event: dispatch requires it to be in a signed checkpoint
+    approval_event_id = models.UUIDField()
+    connection = models.ForeignKey(
+        "governance.EhrConnection", on_delete=models.PROTECT, related_name="+"
+    )
+    # connection + patient, hashed: entries of one shard are sent in order
+    shard_key = models.CharField(max_length=64)
+    tag = models.UUIDField()
+    payload_hash = models.CharField(max_length=64)
+    not_before = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    attempt_id = models.UUIDField(null=True, blank=True)
+    attempt_tick = models.BigIntegerField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # from when absence proves something, in ticks
+    quarantine_until_tick = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    history = ActorRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["intent"],
+                condition=Q(closed_at__isnull=True),
+                name="outbox_one_live_per_intent",
+            ),
+            models.UniqueConstraint(fields=["tenant", "id"], name="outbox_tenant_id"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["not_before", "id"],
+                condition=Q(closed_at__isnull=True),
+                name="outbox_pending",
+            ),
+            models.Index(fields=["shard_key", "created_at"], name="outbox_shard"),
+        ]
+
+
+class WriteLedgerEntry(PhiRecord, EvidenceRecord):
+    """One fact about one attempt to write: what was sent, what was answered, what was found."""
+
+    class Phase(models.TextChoices):
+        SENT = "SENT"
+        ACKNOWLEDGED = "ACKNOWLEDGED"
+        REFUSED = "REFUSED"
+        NOT_SENT = "NOT_SENT"
+        UNKNOWN = "UNKNOWN"
+        FOUND = "FOUND"
+        ABSENT = "ABSENT"
+        STRAY = "STRAY"
+        READ_BACK = "READ_BACK"
+        ATTESTED = "ATTESTED"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    entry = models.ForeignKey(OutboxEntry, on_delete=models.PROTECT, related_name="ledger")
+    intent = models.ForeignKey(Intent, on_delete=models.PROTECT, related_name="ledger")
+    attempt_id = models.UUIDField()
+    step = models.PositiveSmallIntegerField(default=0)
+    phase = models.CharField(max_length=16, choices=Phase.choices)
+    request_hash = models.CharField(max_length=64, blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    vendor_code = models.CharField(max_length=64, blank=True)
+    # class name of the adapter error, or the find method
+    outcome = models.CharField(max_length=64, blank=True)
+    resource_ref = models.CharField(max_length=200, blank=True)
+    resource_version = models.CharField(max_length=100, blank=True)
+    reply_hash = models.CharField(max_length=64, blank=True)
+    endpoint = models.CharField(max_length=300, blank=True)
+    token_scope = models.CharField(max_length=300, blank=True)
+    # a person's evidence when they settle an unknown outcome
+    evidence = PhiTextField(blank=True)
+    actor_id = models.CharField(max_length=100)
+    tick = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entry", "attempt_id", "step", "phase"], name="ledger_fact_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["intent", "at"], name="ledger_intent")]
+
+
+class Discrepancy(TenantOwned):
+    """The EHR differs from what was approved. One open per intent and kind; a person settles it."""
+
+    class Kind(models.TextChoices):
+        DROPPED = "dropped"
+        ALTERED = "altered"
+        DIFFERENT = "different"
+        HUMAN_EDITED = "human-edited"
+        DUPLICATE = "duplicate"
+        MISSING = "missing"
+        PARTIAL = "partial"
+        LATE = "late"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    intent = models.ForeignKey(Intent, on_delete=models.PROTECT, related_name="discrepancies")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    risk = models.CharField(max_length=6, default="high")
+    # JSON pointers of the differing fields; no values
+    paths = models.JSONField(default=list)
+    resource_ref = models.CharField(max_length=200, blank=True)
+    owner = models.CharField(max_length=200, blank=True)
+    opened_at = models.DateTimeField()
+    resolved_by = models.ForeignKey(
+        "governance.Membership", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.CharField(max_length=64, blank=True)
+
+    history = ActorRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["intent", "kind"],
+                condition=Q(resolved_at__isnull=True),
+                name="discrepancy_one_open_per_kind",
+            ),
+        ]
+
+
+class Tick(models.Model):
+    """The portal's monotonic clock: a counter that the sweeper moves. Quarantines count ticks,
+    so a jump of the wall clock can neither end nor prolong one."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    value = models.BigIntegerField(default=0)
+    ticked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="tick_is_one_row")]
+
+    @classmethod
+    def now(cls) -> int:
+        """The present tick; 0 before the first sweep."""
+        return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
+
+    @classmethod
+    def advance(cls, *, at: datetime, by: int = 1) -> int:
+        """Move the clock forward by whole ticks, and return the present one."""
+        if not cls.objects.filter(pk=1).update(value=F("value") + by, ticked_at=at):
+            cls.objects.get_or_create(pk=1, defaults={"value": by, "ticked_at": at})
+        return cls.now()
+
+    @classmethod
+    def beat(cls, *, at: datetime, period: timedelta) -> int:
+        """One tick, unless one was made within nine tenths of a period: late messages that arrive
+        in a burst, and several workers, move the clock no faster than one. A wall clock that
+        jumped back makes one extra tick, never a standstill."""
+        cls.objects.get_or_create(pk=1)
+        cls.objects.filter(
+            Q(pk=1)
+            & (Q(ticked_at__isnull=True) | Q(ticked_at__lte=at - period * 0.9) | Q(ticked_at__gt=at))
+        ).update(value=F("value") + 1, ticked_at=at)
+        return cls.now()
+
+
+class Heartbeat(models.Model):
+    """When a background part was last seen at work; `/readyz` asks."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    at = models.DateTimeField()
+
+    @classmethod
+    def beat(cls, name: str, *, at: datetime) -> None:
+        cls.objects.update_or_create(name=name, defaults={"at": at})
