@@ -1,0 +1,1 @@
+"""What happened, provably. Knows no other app; architecture.md section "Audit" says what it promises."""
