@@ -116,11 +116,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     title = models.CharField(max_length=100, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # Single-key shortcuts can be turned off (WCAG 2.1.4); a preference, so not in history.
+    single_keys = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = UserManager()
     # A sign-in saves `last_login`; neither that nor the password's hash belongs in history.
-    history = ActorRecords(anonymous=True, excluded_fields=["password", "last_login"])
+    history = ActorRecords(anonymous=True, excluded_fields=["password", "last_login", "single_keys"])
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = ["name"]
@@ -143,7 +145,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         fields = kwargs.get("update_fields")
-        if fields is not None and set(fields) <= {"last_login", "password"}:
+        if fields is not None and set(fields) <= {"last_login", "password", "single_keys"}:
             self.skip_history_when_saving = True
         try:
             super().save(*args, **kwargs)
