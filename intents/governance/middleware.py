@@ -34,7 +34,7 @@ class TenantMiddleware:
         request.membership = None  # type: ignore[attr-defined]
         tenant_id = None
         if not request.path.startswith(AGENT_DOORS):
-            end_idle_session(request, at=timezone.now())
+            request.ended_idle = end_idle_session(request, at=timezone.now())  # type: ignore[attr-defined]
             membership = membership_of(request)
             request.membership = membership  # type: ignore[attr-defined]
             tenant_id = membership.tenant_id if membership else _tenant_of_superuser(request)
