@@ -122,7 +122,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects = UserManager()
     # A sign-in saves `last_login`; neither that nor the password's hash belongs in history.
-    history = ActorRecords(anonymous=True, excluded_fields=["password", "last_login", "single_keys"])
+    history = ActorRecords(
+        anonymous=True, excluded_fields=["password", "last_login", "single_keys"]
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = ["name"]
