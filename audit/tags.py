@@ -1,8 +1,9 @@
 """Every kind of event there is: one line each, "subject:aspect:action", with a sentence for people.
 
 The sentence is read by a compliance officer beside the name of the actor and the time. It names no
-patient and no value. A member is called what its value says, in capitals; a value is stored in
-events for ever and is never renamed or reused. To add an event, add a line.
+patient and no value. A member is called what its value says, in capitals, without an aspect that
+says nothing more; a value is stored in events for ever and is never renamed or reused. To add an
+event, add a line.
 """
 
 from enum import StrEnum
@@ -21,7 +22,7 @@ class AuditTag(StrEnum):
         return member
 
     # --- proposals and their screening --------------------------------------------------------------
-    INTENT_PROPOSAL_RECEIVED = (
+    INTENT_RECEIVED = (
         "intent:proposal:received",
         "A proposed change was received and recorded.",
     )
@@ -69,8 +70,8 @@ class AuditTag(StrEnum):
         "intent:policy:held",
         "The rules stopped the change until a person clears it.",
     )
-    INTENT_POLICY_BLOCKED = (
-        "intent:policy:blocked",
+    INTENT_POLICY_REJECTED = (
+        "intent:policy:rejected",
         "The rules forbid the change; it was refused.",
     )
 
@@ -172,6 +173,10 @@ class AuditTag(StrEnum):
         "intent:write:held",
         "Sending was stopped, because something changed after the approval; a person has to look.",
     )
+    INTENT_WRITE_CONFLICT = (
+        "intent:write:conflict",
+        "The chart was changed by someone else, so the change was not written; a person has to look.",
+    )
     INTENT_WRITE_FAILED = (
         "intent:write:failed",
         "The change could not be written and is known not to be in the chart.",
@@ -218,23 +223,24 @@ class AuditTag(StrEnum):
     )
 
     # --- the other ends of a change -------------------------------------------------------------------
-    INTENT_LIFECYCLE_WITHDRAWN = (
+    INTENT_WITHDRAWN = (
         "intent:lifecycle:withdrawn",
         "The change was withdrawn by its author before anything was sent.",
     )
-    INTENT_LIFECYCLE_EXPIRED = (
-        "intent:lifecycle:expired",
-        "The time for deciding or sending the change ran out.",
+    INTENT_EXPIRED = ("intent:lifecycle:expired", "The time for deciding the change ran out.")
+    INTENT_APPROVAL_EXPIRED = (
+        "intent:approval:expired",
+        "The approval ran out before the change could be written; nothing more will be sent.",
     )
-    INTENT_LIFECYCLE_SUPERSEDED = (
+    INTENT_SUPERSEDED = (
         "intent:lifecycle:superseded",
         "The change was replaced by a newer one.",
     )
-    INTENT_LIFECYCLE_CANCELLED = (
+    INTENT_GIVEN_UP = (
         "intent:lifecycle:cancelled",
         "The change was given up; nothing will be sent.",
     )
-    INTENT_LIFECYCLE_ESCALATED = (
+    INTENT_ESCALATED = (
         "intent:lifecycle:escalated",
         "The change waited too long and its owner was told.",
     )
@@ -482,9 +488,10 @@ VOIDS_APPROVAL = frozenset(
         AuditTag.INTENT_REVIEW_REJECTED,
         AuditTag.INTENT_REVIEW_RECALLED,
         AuditTag.INTENT_BASELINE_MOVED,
-        AuditTag.INTENT_LIFECYCLE_WITHDRAWN,
-        AuditTag.INTENT_LIFECYCLE_EXPIRED,
-        AuditTag.INTENT_LIFECYCLE_SUPERSEDED,
-        AuditTag.INTENT_LIFECYCLE_CANCELLED,
+        AuditTag.INTENT_WITHDRAWN,
+        AuditTag.INTENT_EXPIRED,
+        AuditTag.INTENT_APPROVAL_EXPIRED,
+        AuditTag.INTENT_SUPERSEDED,
+        AuditTag.INTENT_GIVEN_UP,
     }
 )
