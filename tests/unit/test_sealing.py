@@ -101,9 +101,7 @@ def test_another_key_signs_nothing_here_even_under_our_key_id():
 def test_a_signature_over_the_bare_bytes_is_not_an_approval():
     bare = Ed25519PrivateKey.from_private_bytes(PRIVATE).sign(SEAL.statement)
     with pytest.raises(StatementForged):
-        sealing.verify(
-            replace(SEAL, signature=base64.b64encode(bare).decode()), public_key=PUBLIC
-        )
+        sealing.verify(replace(SEAL, signature=base64.b64encode(bare).decode()), public_key=PUBLIC)
 
 
 @pytest.mark.parametrize(
