@@ -2,12 +2,16 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 
+from audit.actors import Actor
+from audit.tags import AuditTag
 from intents.governance.encryption import PhiRecord, PhiTextField
-from intents.governance.history import ActorRecords
+from intents.governance.history import ActorRecords, stamp
+from intents.governance.models import Membership
 from intents.governance.tenancy import TenantOwned
 from intents.models.decisions import ReviewDecision
 from intents.models.evidence_record import EvidenceRecord
@@ -64,6 +68,42 @@ class OutboxEntry(TenantOwned):
             models.Index(fields=["shard_key", "created_at"], name="outbox_shard"),
         ]
 
+    @classmethod
+    def lock(cls, entry_id: uuid.UUID | str) -> "OutboxEntry":
+        """The entry with its row locked until the transaction ends. Lock the intent before it."""
+        return cls.objects.select_for_update(of=("self",)).get(pk=entry_id)
+
+    @classmethod
+    def put(cls, *, actor: Actor, at: datetime, **columns: Any) -> "OutboxEntry":
+        """A new live entry, with its history row, in the caller's transaction."""
+        entry = cls(created_at=at, **columns)
+        stamp(entry, actor=actor, at=at)
+        entry.save(force_insert=True)
+        return entry
+
+    def is_leased(self, *, at: datetime) -> bool:
+        return bool(self.lease_until and self.lease_until > at)
+
+    def lease(self, *, attempt_id: uuid.UUID, until: datetime, tick: int) -> None:
+        """Give the entry to one attempt. The caller holds the row lock; no history row is written."""
+        self.attempt_id, self.lease_until, self.attempt_tick = attempt_id, until, tick
+        self.skip_history_when_saving = True
+        try:
+            self.save(update_fields=["attempt_id", "lease_until", "attempt_tick"])
+        finally:
+            del self.skip_history_when_saving
+
+    def change(self, *, actor: Actor, at: datetime, reason: str = "", **columns: Any) -> None:
+        """Set columns, with a history row. The caller holds the row lock."""
+        for name, value in columns.items():
+            setattr(self, name, value)
+        stamp(self, actor=actor, at=at, reason=reason)
+        self.save()
+
+    def close(self, *, actor: Actor, at: datetime, reason: str) -> None:
+        """End this entry: nothing will be sent for it any more."""
+        self.change(actor=actor, at=at, reason=reason, closed_at=at, lease_until=None)
+
 
 class WriteLedgerEntry(PhiRecord, EvidenceRecord):
     """One fact about one attempt to write: what was sent, what was answered, what was found."""
@@ -110,6 +150,44 @@ class WriteLedgerEntry(PhiRecord, EvidenceRecord):
         ]
         indexes = [models.Index(fields=["intent", "at"], name="ledger_intent")]
 
+    @classmethod
+    def write(
+        cls,
+        *,
+        entry: OutboxEntry,
+        attempt_id: uuid.UUID,
+        phase: Phase,
+        actor: Actor,
+        at: datetime,
+        tick: int,
+        step: int | None = None,
+        evidence: str = "",
+        patient_ref: str = "",
+        **facts: Any,
+    ) -> "WriteLedgerEntry":
+        """One more fact. Without `step`, facts of one phase about one attempt are numbered in order."""
+        if step is None:
+            last = cls.objects.filter(entry=entry, attempt_id=attempt_id, phase=phase).aggregate(
+                last=Max("step")
+            )["last"]
+            step = 0 if last is None else last + 1
+        row = cls(
+            tenant_id=entry.tenant_id,
+            entry=entry,
+            intent_id=entry.intent_id,
+            attempt_id=attempt_id,
+            step=step,
+            phase=phase,
+            actor_id=actor.id,
+            tick=tick,
+            at=at,
+            **facts,
+        )
+        if evidence:
+            row.set_phi("evidence", evidence, patient_ref=patient_ref)
+        row.save(force_insert=True)
+        return row
+
 
 class Discrepancy(TenantOwned):
     """The EHR differs from what was approved. One open per intent and kind; a person settles it."""
@@ -150,6 +228,70 @@ class Discrepancy(TenantOwned):
             ),
         ]
 
+    @classmethod
+    def open(
+        cls,
+        *,
+        intent: Intent,
+        kind: str,
+        actor: Actor,
+        at: datetime,
+        owner: str = "",
+        paths: list[str] | None = None,
+        resource_ref: str = "",
+    ) -> "Discrepancy":
+        """The open discrepancy of this kind, made and audited now unless it is open already."""
+        existing = cls.objects.filter(intent=intent, kind=kind, resolved_at__isnull=True).first()
+        if existing is not None:
+            return existing
+        row = cls(
+            tenant_id=intent.tenant_id,
+            intent=intent,
+            kind=kind,
+            paths=paths or [],
+            resource_ref=resource_ref,
+            owner=owner,
+            opened_at=at,
+        )
+        stamp(row, actor=actor, at=at, reason=kind)
+        row.save(force_insert=True)
+        intent.note(
+            tag=AuditTag.INTENT_DISCREPANCY_OPENED,
+            actor=actor,
+            at=at,
+            discrepancy=str(row.pk),
+            kind=kind,
+            paths=row.paths,
+        )
+        return row
+
+    def assign(self, *, owner: str, actor: Actor, at: datetime) -> None:
+        """Name the person who settles it."""
+        self.owner = owner
+        stamp(self, actor=actor, at=at, reason="assigned")
+        self.save()
+        self.intent.note(
+            tag=AuditTag.INTENT_DISCREPANCY_ASSIGNED,
+            actor=actor,
+            at=at,
+            discrepancy=str(self.pk),
+            owner=owner,
+        )
+
+    def resolve(self, *, by: Membership, resolution: str, actor: Actor, at: datetime) -> None:
+        """Close it with the code of how it was settled."""
+        self.resolved_by, self.resolved_at, self.resolution = by, at, resolution
+        stamp(self, actor=actor, at=at, reason=resolution)
+        self.save()
+        self.intent.note(
+            tag=AuditTag.INTENT_DISCREPANCY_RESOLVED,
+            actor=actor,
+            at=at,
+            discrepancy=str(self.pk),
+            kind=self.kind,
+            resolution=resolution,
+        )
+
 
 class Tick(models.Model):
     """The portal's monotonic clock: a counter that the sweeper moves. Quarantines count ticks,
@@ -158,6 +300,10 @@ class Tick(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     value = models.BigIntegerField(default=0)
     ticked_at = models.DateTimeField(null=True, blank=True)
+    # The database's timeline at the last look. Another one means a failover, which may have lost
+    # commits: nothing is sent before `hold_until`, so that every forgotten attempt has died out.
+    timeline = models.BigIntegerField(null=True, blank=True)
+    hold_until = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="tick_is_one_row")]
@@ -182,7 +328,11 @@ class Tick(models.Model):
         cls.objects.get_or_create(pk=1)
         cls.objects.filter(
             Q(pk=1)
-            & (Q(ticked_at__isnull=True) | Q(ticked_at__lte=at - period * 0.9) | Q(ticked_at__gt=at))
+            & (
+                Q(ticked_at__isnull=True)
+                | Q(ticked_at__lte=at - period * 0.9)
+                | Q(ticked_at__gt=at)
+            )
         ).update(value=F("value") + 1, ticked_at=at)
         return cls.now()
 
