@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections import Counter
 
 from tests import embedded
@@ -43,7 +43,7 @@ def _run(
     counts: Counter[str] = Counter()
     skips: Counter[str] = Counter()
     if report.exists():
-        for suite in ElementTree.parse(report).iter("testsuite"):
+        for suite in ET.parse(report).iter("testsuite"):
             total, failed = (
                 int(suite.get("tests", 0)),
                 int(suite.get("failures", 0)) + int(suite.get("errors", 0)),

@@ -117,7 +117,7 @@ def _word_diff(old: str, new: str) -> list[Run]:
         for w in before[a1:a2]
         if not w.isspace()
     )
-    counted = max(1, max(sum(not w.isspace() for w in before), sum(not w.isspace() for w in after)))
+    counted = max(1, sum(not w.isspace() for w in before), sum(not w.isspace() for w in after))
     if common / counted < _ALIKE:
         return whole
     runs: list[Run] = []
