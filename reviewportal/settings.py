@@ -104,7 +104,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "intents.web.context.portal",
             ],
-            "libraries": {"review": "intents.web.templatetags.review"},
+            "libraries": {
+                "portal": "intents.web.templatetags.portal",
+                "review": "intents.web.templatetags.review",
+            },
         },
     }
 ]
