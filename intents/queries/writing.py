@@ -1,0 +1,110 @@
+"""Which connections of an organisation accept writes now, and who stopped the others, why."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget, Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One engaged kill switch, in words."""
+
+    what: str
+    reason: str
+    by: str
+    since: datetime
+    release_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """One connection: does it write, and if not, what stops it."""
+
+    id: UUID
+    title: str
+    kind: str
+    practice: bool
+    writing: bool
+    switched_off: bool
+    stops: tuple[Stop, ...]
+    probed_at: datetime | None
+
+
+def _what(switch: KillSwitch) -> str:
+    if switch.target == SwitchTarget.DEPLOYMENT:
+        return "everything"
+    if switch.target == SwitchTarget.TENANT:
+        return "this organisation"
+    if switch.target == SwitchTarget.CONNECTION:
+        return str(switch.connection)
+    if switch.target == SwitchTarget.AGENT:
+        return f"drafts of {switch.agent}"
+    return f"changes of the kind {switch.change_kind.replace('_', ' ')}"
+
+
+def _stop(switch: KillSwitch) -> Stop:
+    return Stop(
+        what=_what(switch),
+        reason=switch.reason,
+        by=switch.engaged_by,
+        since=switch.engaged_at,
+        release_asked=switch.release_asked_at is not None,
+    )
+
+
+def engaged(*, tenant: Tenant) -> list[KillSwitch]:
+    """The switches that stop something in this organisation now, the latest first."""
+    return list(
+        KillSwitch.objects.filter(released_at__isnull=True)
+        .filter(Q(tenant__isnull=True) | Q(tenant=tenant))
+        .select_related("connection", "agent")
+        .order_by("-engaged_at")
+    )
+
+
+def connections(*, tenant: Tenant) -> list[ConnectionStatus]:
+    """Every connection with what stops it: a switch over it, its own setting, or the organisation's."""
+    switches = engaged(tenant=tenant)
+    whole = [s for s in switches if s.target in (SwitchTarget.DEPLOYMENT, SwitchTarget.TENANT)]
+    found = []
+    for connection in EhrConnection.objects.order_by("title", "name"):
+        own = [s for s in switches if s.connection_id == connection.pk]
+        off = not (connection.write_back_enabled and tenant.write_back_enabled)
+        found.append(
+            ConnectionStatus(
+                id=connection.pk,
+                title=str(connection),
+                kind=connection.kind,
+                practice=connection.environment == "SANDBOX",
+                writing=not (off or own or whole),
+                switched_off=off,
+                stops=tuple(_stop(s) for s in [*own, *whole]),
+                probed_at=connection.probed_at,
+            )
+        )
+    return found
+
+
+def partial_stops(*, tenant: Tenant) -> list[Stop]:
+    """What is stopped apart from connections: agents and kinds of change."""
+    return [
+        _stop(s)
+        for s in engaged(tenant=tenant)
+        if s.target in (SwitchTarget.AGENT, SwitchTarget.KIND)
+    ]
+
+
+def sentence(found: Iterable[ConnectionStatus]) -> tuple[str, bool]:
+    """The state in the bar, and whether every connection writes."""
+    rows = list(found)
+    on = sum(row.writing for row in rows)
+    if not rows:
+        return "No connection", False
+    if on == len(rows):
+        return "Writing on", True
+    return (f"Writing on for {on} of {len(rows)}" if on else "Writing stopped"), False

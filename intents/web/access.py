@@ -1,0 +1,150 @@
+"""Who may open which page, and what every page of the people's door has in common.
+
+A page asks for a signed-in person, one organisation and a role that it is open to. What a person may
+*decide* is asked again by the pipeline (`governance.roles`); this table only says what is shown.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from audit.actors import Actor, ActorKind
+from audit.recording import record
+from audit.tags import AuditTag
+from intents.governance.models import Membership, Role, User
+
+P = ParamSpec("P")
+
+_READERS = frozenset({Role.REVIEWER, Role.COMPLIANCE})
+_OPERATORS = frozenset({Role.OPERATOR, Role.COMPLIANCE})
+_AUDITORS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
+_EVERYBODY = frozenset(Role)
+
+# Page -> the roles it is open to. A page that is not named here cannot be made.
+OPEN_TO: dict[str, frozenset[Role]] = {
+    "home": _EVERYBODY,
+    "keys": _EVERYBODY,
+    "writing": _EVERYBODY,
+    "queue": _READERS,
+    "review": _READERS,
+    "conflict": _READERS,
+    "patients": _READERS,
+    "delivery": _READERS | _OPERATORS,
+    "worklist": _READERS | _OPERATORS | {Role.SUPPORT},
+    "settle": _OPERATORS,
+    "audit": _AUDITORS,
+    # One draft's own history, for those who may open the draft.
+    "draft_history": _AUDITORS | _READERS | _OPERATORS,
+    "integrity": _AUDITORS | {Role.ADMIN},
+}
+# Minimum necessary (45 CFR 164.502(b)): everybody else works without names and values.
+SEES_PHI = _READERS | _OPERATORS
+
+_KINDS: dict[str, ActorKind] = {
+    Role.REVIEWER: ActorKind.REVIEWER,
+    Role.COMPLIANCE: ActorKind.COMPLIANCE,
+    Role.OPERATOR: ActorKind.OPERATOR,
+    Role.ADMIN: ActorKind.ADMINISTRATOR,
+    Role.AUDITOR: ActorKind.COMPLIANCE,
+    Role.SUPPORT: ActorKind.OPERATOR,
+}
+
+
+class PortalRequest(HttpRequest):
+    """What a view behind `page()` is handed: `TenantMiddleware` has set the membership."""
+
+    user: User
+    membership: Membership
+
+
+View = Callable[Concatenate[PortalRequest, P], HttpResponseBase]
+
+
+def may_open(name: str, *, membership: Membership | None) -> bool:
+    """Is the page open to this person's role?"""
+    return membership is not None and membership.role in OPEN_TO[name]
+
+
+def sees_phi(membership: Membership) -> bool:
+    """May this person see names and clinical values at all?"""
+    return membership.role in SEES_PHI
+
+
+def actor_of(membership: Membership) -> Actor:
+    """The person as the audit names them, acting under their role."""
+    return Actor(
+        kind=_KINDS[membership.role],
+        id=str(membership.user_id),
+        name=membership.user.name,
+        authority=f"role:{membership.role}",
+    )
+
+
+def page(name: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
+    """Make a view a page of the people's door: signed in, in one organisation, with a role, uncached."""
+    roles = OPEN_TO[name]
+
+    def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            response = _turned_away(request, name=name)
+            if response is None:
+                # People read the clock on their own wall; exports are in UTC.
+                with timezone.override(ZoneInfo(request.membership.tenant.time_zone)):  # type: ignore[attr-defined]
+                    response = view(request, *args, **kwargs)  # type: ignore[arg-type]
+            add_never_cache_headers(response)
+            return response
+
+        guarded.page = name  # type: ignore[attr-defined]
+        guarded.open_to = roles  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def _turned_away(request: HttpRequest, *, name: str) -> HttpResponse | None:
+    """Where a person who may not open this page is sent; None lets them in. Refusals are recorded."""
+    if not request.user.is_authenticated:
+        # A page that cannot be loaded again is not returned to.
+        wish = request.get_full_path() if request.method == "GET" else reverse("home")
+        response = redirect_to_login(wish, login_url=reverse("account_login"))
+        if getattr(request, "ended_idle", False):
+            response["Location"] += "&ended=idle"
+        return response
+    membership: Membership | None = getattr(request, "membership", None)
+    if membership is None:
+        return redirect("choose_workspace")
+    if membership.role not in OPEN_TO[name]:
+        with transaction.atomic():
+            record(
+                tag=AuditTag.SESSION_ACCESS_REFUSED,
+                actor=actor_of(membership),
+                at=timezone.now(),
+                tenant_id=str(membership.tenant_id),
+                body={"page": name},
+            )
+        raise PermissionDenied
+    return None
+
+
+def background(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A request that the page makes by itself: it must not keep an unattended session alive."""
+
+    @wraps(view)
+    def quiet(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        response = view(request, *args, **kwargs)
+        # `TenantMiddleware` noted the moment; leaving it unsaved leaves the idle clock running.
+        request.session.modified = False
+        return response
+
+    return quiet
