@@ -1,0 +1,85 @@
+"""The words of delivery: ledger phases, what was seen, kinds of difference, and reasons. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """The phases of the write ledger."""
+
+    SENT = "SENT"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+    UNKNOWN = "UNKNOWN"
+    FOUND = "FOUND"
+    ABSENT = "ABSENT"
+    STRAY = "STRAY"
+    READ_BACK = "READ_BACK"
+    ATTESTED = "ATTESTED"
+
+
+class Seen(StrEnum):
+    """What looking into the chart showed; the members are those of `matching.Verdict`."""
+
+    OURS_EQUAL = "ours-equal"
+    OURS_DIFFERENT = "ours-different"
+    COLLEAGUE_EQUAL = "colleague-equal"
+    COLLEAGUE_DIFFERENT = "colleague-different"
+    NONE = "none"
+    AMBIGUOUS = "ambiguous"
+    COULD_NOT_LOOK = "could-not-look"
+
+
+class Difference(StrEnum):
+    """The kinds of discrepancy, as stored."""
+
+    DROPPED = "dropped"
+    ALTERED = "altered"
+    DIFFERENT = "different"
+    HUMAN_EDITED = "human-edited"
+    DUPLICATE = "duplicate"
+    MISSING = "missing"
+    PARTIAL = "partial"
+    LATE = "late"
+
+
+# Why a change is where it is: the code is stored, the sentence is shown. None has clinical content.
+REASONS: Mapping[str, str] = {
+    "acknowledged": "The EHR acknowledged it.",
+    "found-ours": "The chart holds it; it was found by its own mark.",
+    "found-equal": "The chart holds an entry equal to it.",
+    "already-in-chart": "The chart already holds an equal entry of somebody else's. Nothing was written.",
+    "refused-content": "The EHR refused the content. Nothing was written.",
+    "version-conflict": "Somebody else changed the entry in the EHR. Nothing was written.",
+    "patient-moved": "The patient's record is now part of another record. Nothing was written.",
+    "patient-changed": "The patient's record changed since the approval. Nothing was written.",
+    "encounter-changed": "The visit changed since the approval. Nothing was written.",
+    "target-changed": "The entry changed in the EHR since the approval. Nothing was written.",
+    "neighbourhood-changed": "The EHR now holds a similar entry. Nothing was written.",
+    "different-entry": "The EHR holds this entry with other content. Nothing was sent.",
+    "several-entries": "The EHR holds more than one entry that could be this one. Nothing was sent.",
+    "not-permitted": "The EHR does not permit the portal to write this. Nothing was written.",
+    "unsupported": "This cannot be written to this EHR. Nothing was sent.",
+    "misconfigured": "The connection is not set up correctly. Nothing was sent.",
+    "attempts-exhausted": "The EHR could not be reached in many attempts. Nothing was written.",
+    "not-sent": "Nothing reached the EHR. It is sent again by itself.",
+    "could-not-look": "The EHR could not be searched, so nothing was sent. It is tried again.",
+    "switched-off": "Writing was stopped just before sending. Nothing was sent.",
+    "outcome-unknown": "It is not known whether the EHR wrote it. The portal looks before it sends again.",
+    "attempt-lost": "The sending was interrupted. The portal looks before it sends again.",
+    "half-sent": "Only a part of it is known to have been written. A person has to look.",
+    "absent-resend": "It is not in the chart, by a search that would have shown it. It is sent again.",
+    "absent-lapsed": "It is not in the chart, and the approval has run out. Nothing more is sent.",
+    "attested-there": "A person found it in the EHR.",
+    "attested-absent": "A person made sure that it is not in the EHR.",
+    "read-back-equal": "It was read back and is what was approved.",
+    "attested-equal": "A person compared the EHR with what was approved.",
+    "difference-settled": "The difference was settled by a person.",
+    "retried": "The cause was removed; it is sent again under the same approval.",
+}
+
+
+def reason(code: str) -> str:
+    """The text kept with a change of state: the code, then its sentence."""
+    return f"{code}: {REASONS[code]}"
