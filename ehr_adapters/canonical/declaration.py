@@ -1,0 +1,337 @@
+"""How a kind of change is declared, and the registry of kinds. Pure.
+
+A field is declared once, in its kind's model: the declaration gives the JSON Schema that an agent
+generates against, the label and control of the edit form, the risk of changing it, who owns it, how two
+values compare, and which FHIR element carries it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ehr_adapters.canonical import codes
+
+
+class Interaction(StrEnum):
+    """What is done to an entry; there is no delete."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    AMEND = "amend"
+    ENTERED_IN_ERROR = "entered-in-error"
+    DISCONTINUE = "discontinue"
+    RESOLVE = "resolve"
+    CANCEL = "cancel"
+    COMMENT = "comment"
+
+
+class Risk(StrEnum):
+    LOW = "L"
+    MEDIUM = "M"
+    HIGH = "H"
+
+
+class Owner(StrEnum):
+    EHR = "E"
+    PORTAL = "P"
+    SHARED = "S"
+
+
+class Control(StrEnum):
+    """The control of the edit form."""
+
+    CODE = "code"
+    CODES = "codes"
+    CHOICE = "choice"
+    LINE = "line"
+    TEXT = "text"
+    DATE = "date"
+    INSTANT = "instant"
+    REFERENCE = "reference"
+    SECTIONS = "sections"
+    ATTACHMENTS = "attachments"
+    RELEASE = "release"
+
+
+class Comparison(StrEnum):
+    """How two values of a field are compared."""
+
+    EXACT = "exact"
+    CODE = "code"
+    CODE_SET = "code_set"
+    TEXT = "text"
+    DATE = "date"
+    INSTANT = "instant"
+    REFERENCE = "reference"
+    SECTIONS = "sections"
+    ATTACHMENTS = "attachments"
+
+
+@dataclass(frozen=True, slots=True)
+class ChartField:
+    """The one declaration of a field.
+
+    `element` is the FHIR element that carries it ("" when none does); `words` says each choice for people;
+    `systems` are the code systems it takes, the first one for a bare string; `refers_to` the resource type of
+    a reference; `filled_by_portal`: agents may leave it out; `portal_only`: never meant for the EHR.
+    """
+
+    label: str
+    risk: Risk
+    owner: Owner
+    control: Control
+    compare: Comparison
+    element: str = ""
+    words: tuple[tuple[str, str], ...] = ()
+    options: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    or_text: bool = False
+    refers_to: str = ""
+    filled_by_portal: bool = False
+    portal_only: bool = False
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A field as one interaction sees it, for forms, screens, policies and comparisons.
+
+    `choices` are (value, words) pairs: all that may be chosen in this interaction.
+    """
+
+    kind: str
+    name: str
+    label: str
+    risk: Risk
+    owner: Owner
+    control: Control
+    compare: Comparison
+    element: str
+    required: bool
+    removable: bool
+    choices: tuple[tuple[str, str], ...]
+    systems: tuple[str, ...]
+    or_text: bool
+    refers_to: str
+    filled_by_portal: bool
+    portal_only: bool
+    max_length: int | None
+
+    @property
+    def pointer(self) -> str:
+        return f"/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionRule:
+    """Which fields one interaction takes.
+
+    `fixed` values follow from the word itself ("resolve" sets the status) and need not be sent;
+    `choices` narrows a field's values; `removable` fields may be sent as null: take it away.
+    """
+
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    removable: frozenset[str] = frozenset()
+    fixed: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    needs_target: bool = True
+    meaning: str = ""
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        return self.required | self.optional | self.removable | {name for name, _ in self.fixed}
+
+
+class ChangeIssue(NamedTuple):
+    """One reason why a content is no change: RFC 6901 pointer, stable code, sentence without the value."""
+
+    pointer: str
+    code: str
+    sentence: str
+
+
+class ChangeInvalid(ValueError):
+    """The content cannot be taken as this change; `issues` name every place."""
+
+    def __init__(self, issues: Sequence[ChangeIssue]) -> None:
+        self.issues = tuple(issues)
+        super().__init__("; ".join(f"{i.pointer or '/'}: {i.code}" for i in self.issues))
+
+
+class ChartChange(BaseModel):
+    """One typed change to one entry of a chart.
+
+    A field that is absent is left as it is; a field that is None is taken away. Unknown fields are refused.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    fhir_type: ClassVar[str]
+    rules: ClassVar[Mapping[Interaction, InteractionRule]]
+
+    interaction: Interaction = Field(exclude=True)
+
+    @property
+    def rule(self) -> InteractionRule:
+        return self.rules[self.interaction]
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the fields that this change says something about."""
+        return frozenset(self.model_fields_set - {"interaction"})
+
+    def model_dump_canonical(self) -> dict[str, Any]:
+        """The content as plain JSON values: only what is given, None where something is taken away."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"interaction"})
+
+    def completed(self, **portal_fields: Any) -> Self:
+        """This change with the fields that the portal fills, where the agent left them out."""
+        missing = {
+            n: v
+            for n, v in portal_fields.items()
+            if v is not None and n in self.rule.allowed and n not in self.given
+        }
+        if not missing:
+            return self
+        from ehr_adapters.canonical.parsing import parse_change
+
+        content = {**self.model_dump_canonical(), **missing}
+        return parse_change(self.kind, self.interaction, content)  # type: ignore[return-value]
+
+    def applied_to(self, current: Mapping[str, Any]) -> dict[str, Any]:
+        """The entry's canonical value after this change, given its value now ({} for a new entry)."""
+        after = {**current, **self.model_dump_canonical()}
+        return {name: value for name, value in after.items() if value is not None}
+
+    def conflicts_with(self, current: Mapping[str, Any]) -> tuple[ChangeIssue, ...]:
+        """Why this change does not fit the entry as it is now; empty when it does."""
+        del current
+        return ()
+
+    @classmethod
+    def words_of(cls, name: str, value: Any) -> str:
+        """Words for a value of a shape that only this kind has."""
+        del name
+        return str(value)
+
+    @classmethod
+    def own_issues(
+        cls, *, interaction: Interaction, content: Mapping[str, Any]
+    ) -> Iterable[ChangeIssue]:
+        """Rules between fields of one kind; `content` has passed the rules of each field."""
+        del interaction, content
+        return ()
+
+
+def _models() -> dict[str, type[ChartChange]]:
+    # The kinds import this module, so they are looked up when they are first asked for.
+    from ehr_adapters.canonical.note import Note
+    from ehr_adapters.canonical.problem import Problem
+
+    return {model.kind: model for model in (Note, Problem)}
+
+
+def all_kinds() -> tuple[str, ...]:
+    """The kinds of change that the portal can say, in the order in which screens list them."""
+    return tuple(_models())
+
+
+def kind_model(kind: str) -> type[ChartChange]:
+    """The model of a kind; raises `ChangeInvalid` for a kind that the portal does not have."""
+    model = _models().get(kind)
+    if model is None:
+        raise ChangeInvalid(
+            [ChangeIssue("", "unknown-kind", "The portal has no such kind of change.")]
+        )
+    return model
+
+
+def kind_label(kind: str) -> str:
+    return kind_model(kind).label
+
+
+def fhir_type(kind: str) -> str:
+    """The FHIR type by which a scope names this kind, also for destinations that do not speak FHIR."""
+    return kind_model(kind).fhir_type
+
+
+def interactions(kind: str) -> tuple[Interaction, ...]:
+    return tuple(kind_model(kind).rules)
+
+
+def declared_fields(model: type[ChartChange]) -> dict[str, ChartField]:
+    return {
+        name: next(m for m in info.metadata if isinstance(m, ChartField))
+        for name, info in model.model_fields.items()
+        if name != "interaction"
+    }
+
+
+def interaction_rule(model: type[ChartChange], interaction: str) -> InteractionRule:
+    try:
+        return model.rules[Interaction(interaction)]
+    except (ValueError, KeyError):
+        raise ChangeInvalid(
+            [
+                ChangeIssue(
+                    "", "unknown-interaction", f"A {model.label.lower()} has no such interaction."
+                )
+            ]
+        ) from None
+
+
+def _spec(
+    model: type[ChartChange], name: str, declared: ChartField, rule: InteractionRule
+) -> FieldSpec:
+    words_of = dict(declared.words)
+    values = dict(rule.choices).get(name) or tuple(words_of) or declared.options
+    return FieldSpec(
+        kind=model.kind,
+        name=name,
+        label=declared.label,
+        risk=declared.risk,
+        owner=declared.owner,
+        control=declared.control,
+        compare=declared.compare,
+        element=declared.element,
+        required=name in rule.required,
+        removable=name in rule.removable,
+        choices=tuple((v, words_of.get(v) or _option_words(declared, v)) for v in values),
+        systems=declared.systems,
+        or_text=declared.or_text,
+        refers_to=declared.refers_to,
+        filled_by_portal=declared.filled_by_portal,
+        portal_only=declared.portal_only,
+        max_length=declared.max_length,
+    )
+
+
+def _option_words(declared: ChartField, value: str) -> str:
+    system = declared.systems[0] if declared.systems else ""
+    return codes.display_of(system=system, code=value) or value
+
+
+def fields(kind: str, interaction: str | None = None) -> tuple[FieldSpec, ...]:
+    """The fields of a kind in their order of reading; with an interaction, only those it takes."""
+    model = kind_model(kind)
+    rule = InteractionRule() if interaction is None else interaction_rule(model, interaction)
+    return tuple(
+        _spec(model, name, declared, rule)
+        for name, declared in declared_fields(model).items()
+        if interaction is None or name in rule.allowed
+    )
+
+
+def field_spec(kind: str, name: str) -> FieldSpec:
+    """One field; `name` may be a pointer into it ("/sections/0/text")."""
+    first = name.removeprefix("/").split("/", 1)[0]
+    for spec in fields(kind):
+        if spec.name == first:
+            return spec
+    raise KeyError(first)

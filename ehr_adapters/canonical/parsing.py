@@ -1,0 +1,211 @@
+"""From unchecked content to a change, or to every reason why it is none. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ehr_adapters.canonical import codes
+from ehr_adapters.canonical.declaration import (
+    ChangeInvalid,
+    ChangeIssue,
+    ChartChange,
+    ChartField,
+    Comparison,
+    Interaction,
+    InteractionRule,
+    declared_fields,
+    interaction_rule,
+    kind_model,
+)
+
+
+def parse_change(kind: str, interaction: str, content: Mapping[str, Any]) -> ChartChange:
+    """The change that `content` says, or `ChangeInvalid` with every reason why it says none.
+
+    Bare codes and ids are completed ("11506-3" is a LOINC code, "e-7" an Encounter), the fields that the
+    interaction itself fixes are filled, line ends become "\\n". Nothing else is altered, nothing ignored.
+    """
+    model = kind_model(kind)
+    rule = interaction_rule(model, interaction)
+    if not isinstance(content, Mapping):
+        raise ChangeInvalid(
+            [ChangeIssue("", "wrong-type", "The content of a change is an object.")]
+        )
+    declared = declared_fields(model)
+    issues: list[ChangeIssue] = []
+    for name in content:
+        if name not in declared:
+            issues.append(
+                ChangeIssue(_pointer((name,)), "unknown-field", "The kind has no such field.")
+            )
+        elif name not in rule.allowed:
+            issues.append(
+                ChangeIssue(
+                    _pointer((name,)),
+                    "not-in-this-interaction",
+                    f"{declared[name].label} is not part of “{interaction}”.",
+                )
+            )
+    expanded = {
+        n: _expanded(declared[n], v)
+        for n, v in content.items()
+        if n in declared and n in rule.allowed
+    }
+    for name, value in expanded.items():
+        if value is None and name not in rule.removable:
+            issues.append(
+                ChangeIssue(_pointer((name,)), "missing", f"{declared[name].label} needs a value.")
+            )
+    for name, value in rule.fixed:
+        if expanded.get(name, value) != value:
+            issues.append(
+                ChangeIssue(
+                    _pointer((name,)),
+                    "contradicts-interaction",
+                    f"{declared[name].label} follows from “{interaction}”.",
+                )
+            )
+        expanded[name] = value
+    issues += [
+        ChangeIssue(_pointer((name,)), "missing", f"{declared[name].label} is needed.")
+        for name in sorted(rule.required - expanded.keys())
+    ]
+    try:
+        change = model.model_validate({**expanded, "interaction": Interaction(interaction)})
+    except ValidationError as refused:
+        raise ChangeInvalid([*issues, *_issues_of(refused)]) from None
+    canonical = change.model_dump_canonical()
+    issues += _field_issues(declared=declared, rule=rule, content=canonical)
+    if not issues:
+        issues += model.own_issues(interaction=Interaction(interaction), content=canonical)
+    if issues:
+        raise ChangeInvalid(issues)
+    return change
+
+
+def read_change(kind: str, interaction: str, content: Mapping[str, Any]) -> ChartChange:
+    """A change that was read back from a chart or a frozen plan: every field's type holds, no rule of
+    an interaction is asked."""
+    model = kind_model(kind)
+    try:
+        return model.model_validate({**content, "interaction": Interaction(interaction)})
+    except ValidationError as refused:
+        raise ChangeInvalid(_issues_of(refused)) from None
+
+
+def _expanded(declared: ChartField, value: Any) -> Any:
+    if declared.systems and declared.compare in {Comparison.CODE, Comparison.CODE_SET}:
+        if declared.compare is Comparison.CODE:
+            return _expanded_code(declared, value)
+        if isinstance(value, (str, Mapping)):
+            return [_expanded_code(declared, value)]
+        if isinstance(value, list):
+            return [_expanded_code(declared, one) for one in value]
+    if declared.refers_to and isinstance(value, str) and "/" not in value:
+        return f"{declared.refers_to}/{value}"
+    return value
+
+
+def _expanded_code(declared: ChartField, value: Any) -> Any:
+    if isinstance(value, str):
+        for system in declared.systems:
+            if codes.is_well_formed(system=system, code=value):
+                return {"system": system, "code": value}
+        # Where words may stand instead of a code, what is no code is the words.
+        return value if declared.or_text else {"system": declared.systems[0], "code": value}
+    return value
+
+
+def _field_issues(
+    *, declared: Mapping[str, ChartField], rule: InteractionRule, content: Mapping[str, Any]
+) -> Iterable[ChangeIssue]:
+    choices = dict(rule.choices)
+    for name, value in content.items():
+        spec = declared[name]
+        if value is None:
+            continue
+        if name in choices and isinstance(value, str) and value not in choices[name]:
+            yield ChangeIssue(
+                _pointer((name,)),
+                "not-in-this-interaction",
+                f"{spec.label} cannot be set to this by “{rule.meaning or 'this interaction'}”.",
+            )
+        if spec.refers_to and value.split("/", 1)[0] != spec.refers_to:
+            yield ChangeIssue(
+                _pointer((name,)), "bad-reference", f"{spec.label} refers to a {spec.refers_to}."
+            )
+        if spec.max_length and isinstance(value, str) and len(value) > spec.max_length:
+            yield ChangeIssue(
+                _pointer((name,)),
+                "too-long",
+                f"{spec.label} has {len(value)} characters; {spec.max_length} are the most.",
+            )
+        if not spec.systems:
+            continue
+        listed = value if isinstance(value, list) else [value]
+        for index, one in enumerate(listed):
+            if not isinstance(one, Mapping):
+                continue
+            place = (name, index) if isinstance(value, list) else (name,)
+            if one["system"] not in spec.systems:
+                yield ChangeIssue(
+                    _pointer((*place, "system")),
+                    "unknown-system",
+                    f"{spec.label} takes {' or '.join(codes.SYSTEM_NAMES[s] for s in spec.systems)}.",
+                )
+            elif not codes.is_well_formed(system=one["system"], code=one["code"]):
+                yield ChangeIssue(
+                    _pointer((*place, "code")),
+                    "malformed-code",
+                    f"This is no {codes.SYSTEM_NAMES[one['system']]} code (form or check digit).",
+                )
+            elif spec.options and one["code"] not in spec.options:
+                yield ChangeIssue(
+                    _pointer((*place, "code")),
+                    "unknown-code",
+                    f"{spec.label} takes one of {', '.join(spec.options)}.",
+                )
+
+
+_ISSUE_CODES = {
+    "extra_forbidden": ("unknown-field", "There is no such field here."),
+    "missing": ("missing", "This is needed."),
+    "literal_error": ("unknown-code", "This is none of the values that are possible here."),
+}
+
+
+def _issues_of(refused: ValidationError) -> list[ChangeIssue]:
+    issues = [_issue_of(error) for error in refused.errors(include_url=False, include_input=False)]
+    # A field that takes a code or words is tried as both; only the branch that went deeper is told.
+    return [
+        issue
+        for issue in issues
+        if issue.code != "wrong-type"
+        or not any(other.pointer.startswith(issue.pointer + "/") for other in issues)
+    ]
+
+
+def _issue_of(error: Mapping[str, Any]) -> ChangeIssue:
+    kind = str(error["type"])
+    code, sentence = _ISSUE_CODES.get(kind, ("wrong-type", "The value has the wrong type."))
+    if "-" in kind or kind == "empty":
+        code, sentence = kind, str(error["msg"])
+    elif kind == "string_too_long":
+        code, sentence = (
+            "too-long",
+            f"At most {error['ctx']['max_length']} characters are possible.",
+        )
+    # A union names its branch in the location; only names and indices of the content belong there.
+    return ChangeIssue(_pointer(p for p in error["loc"] if p not in _BRANCHES), code, sentence)
+
+
+_BRANCHES = {"Code", "str", "function-after", "nullable"}
+
+
+def _pointer(parts: Iterable[str | int]) -> str:
+    return "".join(
+        "/" + str(part)[:64].replace("~", "~0").replace("/", "~1")
+        for part in parts
+        if not str(part).startswith("function-")
+    )
