@@ -212,6 +212,8 @@ class Screening(PhiRecord, EvidenceRecord):
     number = models.PositiveIntegerField()
     # Baseline.to_json() of the portal's own read
     baseline = PhiTextField(blank=True)
+    # NameAlikes.to_json(): other patients of the connection who could be taken for this one
+    name_alikes = PhiTextField(blank=True)
     target_version = models.CharField(max_length=100, blank=True)
     hash_whole = models.CharField(max_length=64, blank=True)
     hash_touched = models.CharField(max_length=64, blank=True)
