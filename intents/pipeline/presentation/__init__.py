@@ -1,0 +1,45 @@
+"""What the reviewer sees, drawn from the frozen bytes.
+
+`build` parses the wire plan back and lays it beside the portal's own baseline and the quoted sources.
+`ReviewPage.view_hash` covers everything that bears on the decision; approval recomputes it.
+"""
+
+from intents.pipeline.presentation.building import (
+    NotPresentable,
+    build,
+    change_of,
+    finality_sentence,
+)
+from intents.pipeline.presentation.page import (
+    Banner,
+    Card,
+    Check,
+    ContextEntry,
+    Option,
+    Piece,
+    Quote,
+    ReviewPage,
+    Row,
+    SectionView,
+    SourceView,
+    Statement,
+)
+
+__all__ = [
+    "Banner",
+    "Card",
+    "Check",
+    "ContextEntry",
+    "NotPresentable",
+    "Option",
+    "Piece",
+    "Quote",
+    "ReviewPage",
+    "Row",
+    "SectionView",
+    "SourceView",
+    "Statement",
+    "build",
+    "change_of",
+    "finality_sentence",
+]

@@ -1,0 +1,135 @@
+"""Draws the review page of a proposal from its frozen bytes, its baseline and its sources."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ehr_adapters.contract import Baseline, NameAlikes, WirePlan
+from intents.lifecycle import Tier, strictest
+from intents.models import Intent, Proposal
+from intents.pipeline.presentation import quoting
+from intents.pipeline.presentation.banner import NotPresentable, draw_banner
+from intents.pipeline.presentation.cards import (
+    RISK_OF_TIER,
+    Numbers,
+    OpenedChange,
+    draw_card,
+    highest,
+)
+from intents.pipeline.presentation.page import ReviewPage
+
+# The order in which a clinician reads a set of changes.
+_CLINICAL_ORDER = ("allergy", "medication", "order", "problem", "vitals", "result")
+
+
+def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
+    """The page of one proposal as its current screenings have it. Reads the database, not the EHR.
+
+    Raises `NotPresentable` when there is no screened change, or when stored bytes cannot be parsed back.
+    """
+    opened = [open_change(i) for i in _intents(proposal) if i.current_screening_id]
+    if not opened:
+        raise NotPresentable("No change of this draft has been checked yet.")
+    sources = {
+        source.pk: quoting.OpenSource.of(source)
+        for source in proposal.sources.all().order_by("ref")
+    }
+    ehr = proposal.connection.title or proposal.connection.name
+    letters = {one.intent.ref: chr(ord("A") + n % 26) for n, one in enumerate(opened)}
+    numbers = Numbers()
+    try:
+        cards = tuple(
+            draw_card(one, letters=letters, sources=sources, ehr=ehr, numbers=numbers)
+            for one in opened
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotPresentable(
+            "The stored request cannot be read back, so it cannot be shown or sent."
+        ) from error
+    tiers = [Tier(one.verdict.tier) for one in opened if one.verdict]
+    tier = strictest(tiers)
+    marks: dict[Any, list[tuple[int, int]]] = {}
+    for one in opened:
+        for item in one.evidence:
+            marks.setdefault(item.source_id, []).append((item.start, item.end))
+    first = opened[0]
+    return ReviewPage(
+        proposal_id=str(proposal.pk),
+        banner=draw_banner(baseline=first.baseline, alikes=first.alikes, ehr=ehr, at=at),
+        cards=cards,
+        tier=tier.value,
+        risk=RISK_OF_TIER.get(tier) or highest(card.risk for card in cards),
+        destination=ehr,
+        ehr=ehr,
+        drafted=_drafted(proposal, first),
+        reasons=tuple(
+            dict.fromkeys(
+                str(r["reason"]) for one in opened if one.verdict for r in one.verdict.reasons
+            )
+        ),
+        sources=tuple(s.view(marks.get(pk, [])) for pk, s in sources.items()),
+        about=_about(proposal, opened),
+        notices=tuple(dict.fromkeys(u.sentence for one in opened for u in one.baseline.unreadable)),
+    )
+
+
+def _intents(proposal: Proposal) -> list[Intent]:
+    """High risk first comes with the cards' order: by clinical order, then as the agent sent them."""
+    rows = proposal.intents.select_related("current_version", "current_screening", "connection")
+    known = {kind: n for n, kind in enumerate(_CLINICAL_ORDER)}
+    return sorted(rows, key=lambda i: (known.get(i.change_kind, len(known)), i.position))
+
+
+def open_change(intent: Intent) -> OpenedChange:
+    """A screened change with everything unsealed that its card needs."""
+    screening, version = intent.current_screening, intent.current_version
+    if screening is None or version is None:
+        raise NotPresentable("A change has not been checked yet.")
+    if not screening.baseline:
+        raise NotPresentable("The chart was not read for this draft.")
+    return OpenedChange(
+        intent=intent,
+        version=version,
+        screening=screening,
+        baseline=Baseline.from_json(screening.phi_json("baseline")),
+        alikes=(
+            NameAlikes.from_json(screening.phi_json("name_alikes"))
+            if screening.name_alikes
+            else None
+        ),
+        plan=WirePlan.from_json(screening.phi_json("wire_plan")) if screening.wire_plan else None,
+        content=version.phi_json("content"),
+        evidence=tuple(version.evidence.select_related("source").order_by("position")),
+        findings=tuple(screening.findings.order_by("position")),
+        verdict=screening.verdicts.order_by("-at", "-id").first(),
+    )
+
+
+def _drafted(proposal: Proposal, first: OpenedChange) -> str:
+    titles = [s.phi("title") for s in proposal.sources.all() if s.title]
+    release = f" {proposal.agent_release.version}" if proposal.agent_release else ""
+    origin = f" from {', '.join(titles)}" if titles else ""
+    return f"Drafted by {proposal.agent.name}{release}{origin}, checked against the chart by the portal."
+
+
+def _about(proposal: Proposal, opened: Sequence[OpenedChange]) -> dict[str, str]:
+    model = proposal.model or {}
+    about = {
+        "Agent and model": " ".join(
+            str(p)
+            for p in (proposal.agent.name, model.get("name", ""), model.get("version", ""))
+            if p
+        ),
+        "Correlation ID": proposal.correlation_id,
+    }
+    for one in opened:
+        name = one.intent.ref
+        if one.verdict:
+            rules = ", ".join(str(r["rule"]) for r in one.verdict.reasons)
+            about[f"Policy ({name})"] = (
+                f"{one.verdict.tier}, rules {rules or 'none'}, policy version {one.verdict.policy_version.version}"
+            )
+        version = one.screening.target_version or "none given by the EHR"
+        about[f"Chart version read ({name})"] = version
+        about[f"Payload hash, SHA-256 ({name})"] = one.screening.payload_hash
+    return about
