@@ -41,5 +41,4 @@ __all__ = [
     "Statement",
     "build",
     "change_of",
-    "finality_sentence",
 ]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ehr_adapters.canonical import base as canonical
-from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import Baseline, NameAlikes, Snapshot, WirePlan
 from intents.lifecycle import State, Tier
 from intents.models import EvidenceItem, Finding, Intent, IntentVersion, PolicyVerdict, Screening
@@ -26,6 +25,7 @@ from intents.pipeline.presentation.page import (
     Statement,
 )
 from intents.pipeline.statements import statements as statement_spans
+from intents.queries.status import finality_sentence
 
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
@@ -65,21 +65,6 @@ def change_of(*, intent: Intent, screening: Screening) -> canonical.ChartChange:
     """The change that a screening's frozen bytes say."""
     plan = WirePlan.from_json(screening.phi_json("wire_plan"))
     return gateway.parse(connection=intent.connection, plan=plan)
-
-
-def finality_sentence(*, finality: str, ehr: str) -> str:
-    """What approval will have done, and what is still owed (docs/architecture.md, finality)."""
-    match finality:
-        case Finality.FILED:
-            return f"Written to the chart in {ehr}."
-        case Finality.FILED_UNSIGNED:
-            return f"Filed, not signed: your signature is needed in {ehr}."
-        case Finality.STAGED:
-            return f"Waiting in {ehr} for someone to accept it. It is not in the chart until then."
-        case Finality.SENT_FOR_ACTION:
-            return f"Sent to {ehr} for someone to act on."
-        case _:
-            return "Nothing is sent for this change."
 
 
 class Numbers:
@@ -145,7 +130,11 @@ def draw_card(
         findings=tuple(f.diagnostics for f in general),
         context=_context(one),
         finality=finality,
-        finality_words=finality_sentence(finality=finality, ehr=ehr),
+        finality_words=(
+            finality_sentence(finality, connection_title=ehr)
+            if finality
+            else "Nothing is sent for this change."
+        ),
         author=_author(one, after),
         payload_hash=one.screening.payload_hash,
         is_new=is_new,
