@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from ehr_adapters.canonical.base import visible
 from intents.pipeline.diffing import Change
-from intents.pipeline.presentation import Piece, Statement
+from intents.pipeline.presentation.page import Piece, Statement
 
 register = template.Library()
 
