@@ -24,7 +24,7 @@ from intents.pipeline.presentation.page import (
     SectionView,
     Statement,
 )
-from intents.pipeline.statements import statements as statement_spans
+from intents.pipeline.support.sentences import statements as statement_spans
 from intents.queries.status import finality_sentence
 
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}

@@ -27,7 +27,13 @@ def shown(text: str) -> SafeString:
     parts = []
     for segment in visible(text):
         if segment.name:
-            parts.append(format_html('<span class="inv" title="{}">{}</span>', segment.name, segment.name.split(" ")[0]))
+            parts.append(
+                format_html(
+                    '<span class="inv" title="{}">{}</span>',
+                    segment.name,
+                    segment.name.split(" ")[0],
+                )
+            )
         else:
             parts.append(escape(segment.text))
     return mark_safe("".join(parts))  # noqa: S308  every part is escaped above

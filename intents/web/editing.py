@@ -1,0 +1,177 @@
+"""The edit form of one change, made from the declaration of its fields.
+
+Each field's declaration says its label and control; what the form gives back is the canonical content
+again, which the pipeline checks as it checks an agent's. Nothing here knows a vendor.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from ehr_adapters.canonical import codes
+from ehr_adapters.canonical.base import Control, FieldSpec, fields, words
+
+# Fields that a person does not retype: they say which visit, which note and whose words.
+_FIXED = frozenset({"encounter", "amends", "author", "date", "attachments", "patient_release"})
+_SEPARATOR = "|"
+
+
+class ChangeForm(forms.Form):
+    """The editable fields of one change, in their order of reading."""
+
+    def __init__(
+        self,
+        *args: Any,
+        kind: str,
+        interaction: str,
+        content: Mapping[str, Any],
+        known_codes: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind, self.interaction, self.content = kind, interaction, dict(content)
+        self.specs = {s.name: s for s in fields(kind, interaction) if s.name not in _FIXED}
+        for name, spec in self.specs.items():
+            value = self.content.get(name)
+            if spec.control is Control.SECTIONS:
+                self._add_sections(value or [])
+            else:
+                self.fields[name] = _field(spec, value, known_codes or {})
+
+    def _add_sections(self, sections: list[dict[str, Any]]) -> None:
+        for index, section in enumerate(sections):
+            self.fields[f"section-{index}"] = forms.CharField(
+                label=section["title"],
+                initial=section["text"],
+                required=False,
+                strip=False,
+                widget=forms.Textarea(
+                    attrs={"rows": max(3, min(14, len(section["text"]) // 70 + 1))}
+                ),
+                help_text="Empty takes the section out.",
+            )
+
+    def edited(self) -> dict[str, Any]:
+        """The content as edited: fields that were not in the form stay as they were."""
+        out = dict(self.content)
+        for name, spec in self.specs.items():
+            if spec.control is Control.SECTIONS:
+                out["sections"] = self._edited_sections()
+                continue
+            value = _content(spec, self.cleaned_data[name], self.content.get(name))
+            if value is None:
+                if spec.removable and self.content.get(name) is not None:
+                    out[name] = None
+                else:
+                    out.pop(name, None)
+            else:
+                out[name] = value
+        return out
+
+    def _edited_sections(self) -> list[dict[str, Any]]:
+        out = []
+        for index, section in enumerate(self.content.get("sections") or []):
+            text = self.cleaned_data[f"section-{index}"].replace("\r\n", "\n").replace("\r", "\n")
+            if not text.strip():
+                continue
+            if text == section["text"]:
+                out.append(section)
+            else:
+                # Spans of acts point into the old words; the checks name what still reports an act.
+                out.append({k: v for k, v in section.items() if k != "acts"} | {"text": text})
+        return out
+
+
+def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms.Field:
+    common: dict[str, Any] = {"label": spec.label, "required": spec.required}
+    match spec.control:
+        case Control.CHOICE:
+            choices = list(spec.choices)
+            if not spec.required:
+                choices = [("", "not stated"), *choices]
+            return forms.ChoiceField(choices=choices, initial=value or "", **common)
+        case Control.CODE | Control.CODES:
+            return _code_field(spec, value, known_codes, common)
+        case Control.TEXT:
+            return forms.CharField(
+                initial=value or "",
+                max_length=spec.max_length,
+                strip=False,
+                widget=forms.Textarea(attrs={"rows": 3}),
+                **common,
+            )
+        case Control.DATE:
+            return forms.CharField(
+                initial=value or "",
+                max_length=10,
+                help_text="A day, a month or a year: 2026-08-14, 2026-08, 2026.",
+                **common,
+            )
+        case _:
+            initial = words(spec.kind, spec.name, value) if isinstance(value, dict) else value or ""
+            return forms.CharField(
+                initial=initial,
+                max_length=spec.max_length,
+                disabled=isinstance(value, dict),
+                **common,
+            )
+
+
+def _code_field(
+    spec: FieldSpec, value: Any, known_codes: Mapping[str, str], common: dict[str, Any]
+) -> forms.Field:
+    """Codes to choose from: those of the draft and of the chart, and those that the portal ships."""
+    current = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+    choices = {_key(code): _words(code) for code in current}
+    choices |= {k: v for k, v in known_codes.items() if k.split(_SEPARATOR)[0] in spec.systems}
+    choices |= {
+        f"{system}{_SEPARATOR}{code}": f"{display} ({code})"
+        for (system, code), display in codes.DISPLAYS.items()
+        if system in spec.systems and (not spec.choices or code in dict(spec.choices))
+    }
+    if spec.control is Control.CODES:
+        return forms.MultipleChoiceField(
+            choices=list(choices.items()),
+            initial=[_key(code) for code in current],
+            widget=forms.CheckboxSelectMultiple,
+            help_text="The code’s own words are what is written; at most one code of each system.",
+            **common,
+        )
+    return forms.ChoiceField(
+        choices=[("", "not stated"), *choices.items()],
+        initial=_key(current[0]) if current else "",
+        **common,
+    )
+
+
+def _key(code: Mapping[str, Any]) -> str:
+    return f"{code['system']}{_SEPARATOR}{code['code']}"
+
+
+def _words(code: Mapping[str, Any]) -> str:
+    shown = code.get("display") or codes.display_of(system=code["system"], code=code["code"])
+    return f"{shown} ({code['code']})" if shown else str(code["code"])
+
+
+def _content(spec: FieldSpec, given: Any, before: Any) -> Any:
+    if given in ("", None, []):
+        return None
+    match spec.control:
+        case Control.CODES:
+            known = {_key(code): code for code in before or []}
+            return [known.get(key) or _code(key) for key in given]
+        case Control.CODE:
+            return before if isinstance(before, dict) and _key(before) == given else _code(given)
+        case Control.CHOICE | Control.DATE:
+            return given
+        case _:
+            if isinstance(before, dict):
+                return before
+            return str(given).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _code(key: str) -> dict[str, str]:
+    system, _, code = key.partition(_SEPARATOR)
+    display = codes.display_of(system=system, code=code)
+    return {"system": system, "code": code} | ({"display": display} if display else {})
