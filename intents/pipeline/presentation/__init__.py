@@ -4,12 +4,9 @@
 `ReviewPage.view_hash` covers everything that bears on the decision; approval recomputes it.
 """
 
-from intents.pipeline.presentation.building import (
-    NotPresentable,
-    build,
-    change_of,
-    finality_sentence,
-)
+from intents.pipeline.presentation.banner import NotPresentable
+from intents.pipeline.presentation.building import build
+from intents.pipeline.presentation.cards import change_of
 from intents.pipeline.presentation.page import (
     Banner,
     Card,
