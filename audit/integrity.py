@@ -60,8 +60,8 @@ def check(*, logs: Sequence[str] | None = None) -> IntegrityReport:
     # Before the database: a checkpoint is witnessed after its commit, so a head that is read first
     # cannot be newer than what is read then.
     witnessed = _witnessed()
-    with _snapshot():
-        names = sorted(set(_log_names()) | set(witnessed)) if logs is None else list(logs)
+    with snapshot():
+        names = sorted(set(stored_logs()) | set(witnessed)) if logs is None else list(logs)
         reports = tuple(_check_log(name, witnessed.get(name, [])) for name in names)
         breaks = [broken for report in reports for broken in report.breaks]
         for name in names:
@@ -87,7 +87,7 @@ def check(*, logs: Sequence[str] | None = None) -> IntegrityReport:
 
 
 @contextmanager
-def _snapshot() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """One state of the database for all reads, without a lock that a writer would wait for."""
     if connection.in_atomic_block:
         yield
@@ -119,7 +119,8 @@ def _witnessed() -> dict[str, list[Witnessed]]:
     return found
 
 
-def _log_names() -> list[str]:
+def stored_logs() -> list[str]:
+    """The name of every log of which anything is stored."""
     names: set[str] = set()
     for model in (AuditEvent, LogLeaf, Checkpoint, PendingEvent):
         names.update(model.objects.order_by().values_list("log", flat=True).distinct())
@@ -210,7 +211,9 @@ def _contents(log: str) -> Iterator[Break]:
     shredded = _shredded(log, vault_keys)
     steps: list[Step] = []
     step_tags = {tag.value for tag in verification.STEP_TAGS}
-    for leaf, event, stored in _with_bodies(log):
+    for leaf, event, stored in leaves_with_bodies(log):
+        if event is None:
+            continue
         opening = _opened(stored, vault_keys)
         if event.body_commitment and not (
             opening and hmac.compare_digest(opening.commitment(), event.body_commitment)
@@ -243,13 +246,15 @@ def _contents(log: str) -> Iterator[Break]:
     yield from verification.verify_sends(log=log, steps=steps, sizes=sizes)
 
 
-def _with_bodies(log: str) -> Iterator[tuple[LogLeaf, AuditEvent, EventBody | None]]:
+def leaves_with_bodies(
+    log: str,
+) -> Iterator[tuple[LogLeaf, AuditEvent | None, EventBody | None]]:
+    """Every leaf of a log in order, with its event and its body as far as they are there."""
     leaves = _leaves(log)
     while chunk := list(islice(leaves, _CHUNK)):
         bodies = EventBody.objects.in_bulk([leaf.event_id for leaf, _ in chunk])
         for leaf, event in chunk:
-            if event is not None:
-                yield leaf, event, bodies.get(leaf.event_id)
+            yield leaf, event, bodies.get(leaf.event_id)
 
 
 def _opened(stored: EventBody | None, vault_keys: Mapping[str, bytes]) -> vault.Opening | None:

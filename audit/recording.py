@@ -12,7 +12,7 @@ from audit import merkle, vault
 from audit.actors import Actor
 from audit.leaves import leaf_text
 from audit.models import DEPLOYMENT_LOG, AuditEvent, PendingEvent
-from audit.stored_rows import row_hash
+from audit.stored_rows import fingerprints, row_hash
 from audit.tags import AuditTag
 
 __all__ = ["OutsideTransaction", "record", "row_hash", "shred"]
@@ -79,10 +79,7 @@ def record(
         correlation_id=correlation_id,
         patient_token=patient_token,
         encounter_token=encounter_token,
-        rows=[
-            {"table": type(row)._meta.db_table, "id": str(row.pk), "sha256": row_hash(row)}
-            for row in rows
-        ],
+        rows=fingerprints(rows),
         body_commitment=opening.commitment() if opening else "",
     )
     event.leaf = leaf_text(event)

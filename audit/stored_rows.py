@@ -32,6 +32,27 @@ def row_hash(instance: models.Model) -> str:
         raise RowMissing(f"{type(instance)._meta.label} has no stored row with this key.") from None
 
 
+def fingerprints(instances: Sequence[models.Model]) -> list[dict[str, str]]:
+    """{table, id, sha256} of each record's stored row, in order; one query a table. Raises RowMissing."""
+    ids: dict[tuple[str, str], list[str]] = {}
+    for instance in instances:
+        place = (type(instance)._meta.db_table, instance._state.db or DEFAULT_DB_ALIAS)
+        ids.setdefault(place, []).append(str(instance.pk))
+    found = {
+        (table, using): row_hashes(table=table, ids=wanted, using=using)
+        for (table, using), wanted in ids.items()
+    }
+    made = []
+    for instance in instances:
+        table = type(instance)._meta.db_table
+        key = str(instance.pk)
+        sha256 = found[table, instance._state.db or DEFAULT_DB_ALIAS].get(key)
+        if sha256 is None:
+            raise RowMissing(f"{type(instance)._meta.label} has no stored row with this key.")
+        made.append({"table": table, "id": key, "sha256": sha256})
+    return made
+
+
 def row_hashes(
     *, table: str, ids: Sequence[str], using: str = DEFAULT_DB_ALIAS
 ) -> Mapping[str, str]:
