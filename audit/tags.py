@@ -134,6 +134,10 @@ class AuditTag(StrEnum):
         "intent:phi:viewed",
         "Clinical content of the change was shown to a person.",
     )
+    INTENT_PATIENT_SEARCHED = (
+        "intent:patient:searched",
+        "A person searched for a patient's drafts and said why.",
+    )
     INTENT_SOURCE_VIEWED = (
         "intent:source:viewed",
         "The source behind a proposed value was shown to a person.",
