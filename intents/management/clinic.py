@@ -1,0 +1,326 @@
+"""The demo's made-up clinic: a workspace, its people, its connections to the practice EHRs, one agent.
+
+Everything is made through the same mutators that the admin uses, and is in the audit log.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit.actors import Actor, ActorKind
+from intents.governance.models import (
+    Agent,
+    AgentCredential,
+    AgentRelease,
+    ClinicalRole,
+    EhrConnection,
+    EhrIdentity,
+    Membership,
+    Profession,
+    Role,
+    ScopeGrant,
+    Tenant,
+    User,
+)
+from intents.governance.opening import open_workspace
+from intents.governance.tenancy import tenant_context
+from intents.management.keypairs import make_key_pair
+
+WORKSPACE = "Northgate Health"
+AGENT = "Visit scribe"
+INSTALLATION = Actor(kind=ActorKind.INSTALLATION, id="system:installation", name="Installation")
+CONSULTATIONS = Path("examples") / "consultations"
+
+
+class PracticeUnreachable(Exception):
+    """The practice EHR does not answer, or not as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the made-up staff. `practitioner` is their key in the practice EHRs' directory."""
+
+    email: str
+    name: str
+    what: str
+    role: str
+    clinical_role: str = ClinicalRole.NONE
+    profession: str = ""
+    practitioner: str = ""
+    lead: bool = False
+    staff: bool = False
+
+
+PEOPLE = (
+    Person("reyes@northgate.example", "Dr A. Reyes", "prescriber, decides drafts", Role.REVIEWER,
+           ClinicalRole.PRESCRIBER, Profession.PHYSICIAN, "prescriber_one"),
+    Person("lam@northgate.example", "Dr J. Lam", "prescriber, clinical lead", Role.REVIEWER,
+           ClinicalRole.PRESCRIBER, Profession.PHYSICIAN, "prescriber_two", lead=True),
+    Person("vasik@northgate.example", "M. Vasik", "pharmacist", Role.REVIEWER,
+           ClinicalRole.LICENSED, Profession.PHARMACIST, "pharmacist"),
+    Person("brandt@northgate.example", "L. Brandt", "nurse", Role.REVIEWER,
+           ClinicalRole.LICENSED, Profession.NURSE, "nurse"),
+    Person("quill@northgate.example", "S. Quill", "medical assistant", Role.REVIEWER,
+           ClinicalRole.ASSISTANT, practitioner="assistant"),
+    Person("ferro@northgate.example", "D. Ferro", "registration clerk", Role.REVIEWER,
+           ClinicalRole.REGISTRATION, practitioner="clerk"),
+    Person("ansah@northgate.example", "H. Ansah", "compliance: audit and integrity", Role.COMPLIANCE,
+           practitioner="compliance"),
+    Person("singh@northgate.example", "R. Singh", "operator: work list, stopping writes", Role.OPERATOR),
+    Person("dahl@northgate.example", "K. Dahl", "administrator: agents, connections, people", Role.ADMIN,
+           staff=True),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """One practice EHR and the connection to it."""
+
+    vendor: str
+    kind: str
+    name: str
+    title: str
+    base: str
+    token: str
+
+
+FRONTS = (
+    Front("generic", "generic_r4", "northgate-r4", "Northgate R4 (practice)", "/generic/fhir/R4", "/generic/oauth2/token"),
+    Front("epic", "epic", "epic-northgate", "Epic Northgate (practice)", "/epic/api/FHIR/R4", "/epic/oauth2/token"),
+)  # fmt: skip
+_SCOPES = (
+    "system/DocumentReference.c", "system/DocumentReference.u",
+    "system/Condition.c", "system/Condition.u",
+)  # fmt: skip
+
+
+def furnish(*, portal: str, practice: str, folder: Path) -> bool:
+    """Make the clinic if it is not there; True if it was made now. Writes `demo.json` for `visit`."""
+    call(practice, "POST", "seed", {})
+    directory = call(practice, "GET", "directory")
+    at = timezone.now()
+    tenant = Tenant.objects.filter(name=WORKSPACE).first()
+    made = tenant is None
+    with transaction.atomic():
+        if tenant is None:
+            tenant = open_clinic(practice=practice, directory=directory, at=at)
+            agent_key = folder / "agents" / "visit-scribe.pem"
+            with tenant_context(tenant.pk):
+                admit_scribe(tenant=tenant, key_file=agent_key, at=at)
+        else:
+            with tenant_context(tenant.pk):
+                _move_connections(practice=practice, at=at)
+    with tenant_context(tenant.pk):
+        _write_state(
+            portal=portal, practice=practice, folder=folder, tenant=tenant, directory=directory
+        )
+    return made
+
+
+def open_clinic(*, practice: str, directory: Mapping[str, Any], at: datetime) -> Tenant:
+    """The workspace with its people and a connection to each practice EHR."""
+    tenant = open_workspace(name=WORKSPACE, actor=INSTALLATION, at=at, time_zone="UTC")
+    with tenant_context(tenant.pk):
+        users = {person: _hire(person, tenant=tenant, at=at) for person in PEOPLE}
+        for front in FRONTS:
+            connection = connect(front, tenant=tenant, practice=practice, at=at)
+            for person, user in users.items():
+                reference = _practitioner(directory, front.vendor, person.practitioner)
+                if reference:
+                    EhrIdentity.link(
+                        user=user,
+                        connection=connection,
+                        practitioner_ref=reference,
+                        actor=INSTALLATION,
+                        at=at,
+                        verified_by="made-up clinic",
+                    )
+    return tenant
+
+
+def _hire(person: Person, *, tenant: Tenant, at: datetime) -> User:
+    user = User.add(
+        email=person.email, name=person.name, actor=INSTALLATION, at=at, is_staff=person.staff
+    )
+    columns: dict[str, object] = {
+        "clinical_role": person.clinical_role,
+        "clinical_lead": person.lead,
+    }
+    if person.profession:
+        columns["profession"] = person.profession
+    Membership.grant(
+        tenant=tenant, user=user, role=person.role, actor=INSTALLATION, at=at, **columns
+    )
+    return user
+
+
+def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> EhrConnection:
+    """A sandbox connection with a key of its own, registered with the practice EHR."""
+    reference = f"{front.name}.pem"
+    path = settings.KEY_DIR / reference
+    path.unlink(missing_ok=True)
+    public = make_key_pair(path)
+    client = f"reviewportal-{front.name}"
+    call(
+        practice,
+        "POST",
+        "clients",
+        {"vendor": front.vendor, "client_id": client, "pem": public, "scope": "system/*.cruds"},
+    )
+    return EhrConnection.add(
+        tenant=tenant,
+        name=front.name,
+        title=front.title,
+        kind=front.kind,
+        base_url=practice + front.base,
+        token_url=practice + front.token,
+        client_id=client,
+        credential_ref=reference,
+        environment="sandbox",
+        # Bounds of the practice: its tokens live 5 s, and it files and indexes at once.
+        token_life_seconds=5,
+        processing_bound_seconds=10,
+        index_lag_seconds=5,
+        actor=INSTALLATION,
+        at=at,
+    )
+
+
+def admit_scribe(*, tenant: Tenant, key_file: Path, at: datetime) -> AgentCredential:
+    """The example agent: suggest lane, notes and problems on every connection."""
+    key_file.unlink(missing_ok=True)
+    owner = User.objects.get(email="dahl@northgate.example")
+    agent = Agent.admit(tenant=tenant, name=AGENT, owner=owner, actor=INSTALLATION, at=at)
+    AgentRelease.approve(
+        agent=agent,
+        version="1.0",
+        model_name="transparent-rules",
+        model_version="1",
+        actor=INSTALLATION,
+        at=at,
+    )
+    for connection in EhrConnection.objects.all():
+        for scope in _SCOPES:
+            ScopeGrant.grant(
+                agent=agent,
+                connection=connection,
+                scope=scope,
+                lane="suggest",
+                actor=INSTALLATION,
+                at=at,
+            )
+    return AgentCredential.issue_key(
+        agent=agent,
+        lane="suggest",
+        public_key=make_key_pair(key_file),
+        expires_at=at + timedelta(days=365),
+        actor=INSTALLATION,
+        at=at,
+    )
+
+
+def _move_connections(*, practice: str, at: datetime) -> None:
+    """The practice may listen on another port than last time."""
+    for front in FRONTS:
+        connection = EhrConnection.objects.get(name=front.name)
+        connection.change(
+            actor=INSTALLATION,
+            at=at,
+            reason="the practice EHR listens elsewhere",
+            base_url=practice + front.base,
+            token_url=practice + front.token,
+        )
+
+
+def _write_state(
+    *, portal: str, practice: str, folder: Path, tenant: Tenant, directory: Mapping[str, Any]
+) -> None:
+    """`demo.json`: what `manage.py visit` needs to find the demo. Made-up patients only."""
+    credential = AgentCredential.objects.get(agent__name=AGENT, revoked_at__isnull=True)
+    state = {
+        "portal": portal,
+        "practice": practice,
+        "tenant": str(tenant.pk),
+        "agents": {
+            AGENT: {
+                "client_id": str(credential.pk),
+                "key_file": str(folder / "agents" / "visit-scribe.pem"),
+                "token_url": f"{portal}/oauth/token",
+            }
+        },
+        "connections": {front.vendor: front.name for front in FRONTS},
+        "default_agent": AGENT,
+        "default_connection": FRONTS[0].name,
+        "patients": {front.name: patients(directory, front.vendor) for front in FRONTS},
+    }
+    path = folder / "demo.json"
+    path.write_text(json.dumps(state, indent=2), encoding="utf-8")
+    path.chmod(0o600)
+
+
+def patients(directory: Mapping[str, Any], vendor: str) -> list[dict[str, str]]:
+    """The made-up patients of one practice EHR, as `visit` names them."""
+    return [
+        {
+            "logical": logical,
+            **{k: str(v) for k, v in entry.items() if isinstance(v, str)},
+            "id": entry["patient"],
+        }
+        for logical, entry in directory[vendor].items()
+        if isinstance(entry, dict) and "patient" in entry
+    ]
+
+
+def _practitioner(directory: Mapping[str, Any], vendor: str, key: str) -> str:
+    staff = directory[vendor].get("practitioners", {})
+    found = staff.get(key, "") if key else ""
+    if isinstance(found, dict):
+        found = found.get("id", "")
+    return f"Practitioner/{found}" if found and "/" not in found else str(found)
+
+
+def visits() -> list[list[str]]:
+    """The arguments of `visit` for each consultation of the demo."""
+    manifest = json.loads(
+        (settings.BASE_DIR / CONSULTATIONS / "manifest.json").read_text(encoding="utf-8")
+    )
+    state = json.loads((settings.VAR_DIR / "demo.json").read_text(encoding="utf-8"))
+    names = {front.kind: front.name for front in FRONTS}
+    out = []
+    for entry in manifest["consultations"] if isinstance(manifest, dict) else manifest:
+        connection = names[entry["connection"]]
+        patient = next(p for p in state["patients"][connection] if p["logical"] == entry["patient"])
+        out.append(
+            [
+                "--transcript", str(settings.BASE_DIR / CONSULTATIONS / entry["file"]),
+                "--connection", connection,
+                "--patient", patient["id"],
+            ]
+        )  # fmt: skip
+    return out
+
+
+def call(practice: str, method: str, name: str, body: Mapping[str, Any] | None = None) -> Any:
+    """One order to the practice EHRs' control surface."""
+    request = urllib.request.Request(  # noqa: S310  a loopback address that we started ourselves
+        f"{practice}/_practice/{name}",
+        method=method,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise PracticeUnreachable(
+            f"The practice EHR did not do what was asked ({name})."
+        ) from error
