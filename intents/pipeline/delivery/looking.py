@@ -34,8 +34,8 @@ def next_look(
         return None
     if delivery.state not in (State.UNCERTAIN, State.ACCEPTED):
         return None
-    if last_looked_at is None or last_looked_at < since:
-        return since
+    if since > at or last_looked_at is None or last_looked_at < since:
+        return min(since, at)
     age = max(last_looked_at - since, timedelta())
     if delivery.state == State.UNCERTAIN:
         pause = _UNCERTAIN_LOOK if age < timedelta(hours=2) else min(age / 4, timedelta(hours=1))
