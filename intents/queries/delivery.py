@@ -13,7 +13,6 @@ from django.db.models import Prefetch
 
 from audit.sequencing import is_checkpointed
 from ehr_adapters.capabilities import Finality
-
 from intents.lifecycle import State
 from intents.models import (
     Discrepancy,
@@ -229,9 +228,7 @@ def _steps(
     if state in (State.ACCEPTED, State.RECONCILED, State.SUPERSEDED) and answer:
         accept = Step("Accepted", StepState.DONE, answer.at, _accepted_line(intent, answer))
     elif state == State.UNCERTAIN:
-        accept = Step(
-            "Accepted", StepState.TROUBLE, unknown.at if unknown else None, "not known"
-        )
+        accept = Step("Accepted", StepState.TROUBLE, unknown.at if unknown else None, "not known")
     elif state == State.REJECTED and refused:
         accept = Step("Accepted", StepState.TROUBLE, refused.at, f"refused by {connection}")
     else:
@@ -276,12 +273,13 @@ def _read_back(
     if state == State.RECONCILED:
         attested = any(fact.phase == _Phase.ATTESTED for fact in facts) and read is None
         line = "confirmed by a person" if attested else "equal to what was approved"
-        return Step(
-            "Read back", StepState.DONE, read.at if read else intent.state_changed_at, line
-        )
+        return Step("Read back", StepState.DONE, read.at if read else intent.state_changed_at, line)
     if state == State.ACCEPTED and intent.finality == Finality.STAGED:
         return Step(
-            "Read back", StepState.OPEN, intent.last_looked_at, "cannot be read while it waits there"
+            "Read back",
+            StepState.OPEN,
+            intent.last_looked_at,
+            "cannot be read while it waits there",
         )
     return Step("Read back", StepState.OPEN, None, "and compared")
 
@@ -299,9 +297,7 @@ def _attempts(facts: list[WriteLedgerEntry]) -> tuple[Attempt, ...]:
     attempts = []
     for number, start in enumerate(sent, start=1):
         answers = [
-            fact
-            for fact in facts
-            if fact.attempt_id == start.attempt_id and fact.phase in _ANSWERS
+            fact for fact in facts if fact.attempt_id == start.attempt_id and fact.phase in _ANSWERS
         ]
         answer = answers[-1] if answers else None
         attempts.append(

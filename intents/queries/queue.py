@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from intents.governance.models import Membership
+from intents.governance.models import ClinicalRole, Membership
+from intents.governance.roles import DECIDERS
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Discrepancy, Finding, Intent, OutboxEntry, Proposal, ReviewDecision
 
@@ -108,21 +110,22 @@ def _open_discrepancy() -> Exists:
     return Exists(Discrepancy.objects.filter(intent_id=OuterRef("pk"), resolved_at__isnull=True))
 
 
-def matching(
-    view: View, *, reviewer: Membership, at: datetime, kinds: Iterable[str] | None = None
-) -> QuerySet[Intent]:
-    """The changes that put their draft into this view.
+def kinds_of(reviewer: Membership) -> frozenset[str]:
+    """The kinds of change that this person's clinical role may decide about, at least in part."""
+    role = reviewer.clinical_role
+    kinds = {kind for kind, allowed in DECIDERS.items() if role in allowed}
+    if role == ClinicalRole.LICENSED:
+        kinds.add("medication")  # list entries of drugs off the high-alert table: `roles.deciders`
+    return frozenset(kinds)
 
-    `kinds` limits the reviewer's own views to the kinds of change that their clinical role decides;
-    None means every kind.
-    """
+
+def matching(view: View, *, reviewer: Membership, at: datetime) -> QuerySet[Intent]:
+    """The changes that put their draft into this view."""
     pending = Q(state=State.PENDING_APPROVAL)
     dual = Q(tier=Tier.DUAL_APPROVAL)
     answered = _decided_by(reviewer, kinds=("approve", "second", "reject"))
     since = at - _PAST
-    mine = pending & ~(dual & Q(answered))
-    if kinds is not None:
-        mine &= Q(change_kind__in=list(kinds))
+    mine = pending & ~(dual & Q(answered)) & Q(change_kind__in=sorted(kinds_of(reviewer)))
     today = at - timedelta(hours=24)
     conditions: dict[View, Callable[[], Q]] = {
         View.MINE: lambda: mine,
@@ -153,48 +156,44 @@ def matching(
     return Intent.objects.filter(conditions[view]())
 
 
-def counts(
-    *, reviewer: Membership, at: datetime, kinds: Iterable[str] | None = None
-) -> dict[View, int]:
-    """How many drafts each view holds."""
-    return {
-        view: matching(view, reviewer=reviewer, at=at, kinds=kinds).aggregate(
-            n=Count("proposal_id", distinct=True)
-        )["n"]
-        for view in View
-    }
+def count(view: View, *, reviewer: Membership, at: datetime) -> int:
+    """How many drafts the view holds."""
+    return matching(view, reviewer=reviewer, at=at).aggregate(
+        n=Count("proposal_id", distinct=True)
+    )["n"]
 
 
-def waiting(
-    *, reviewer: Membership, at: datetime, kinds: Iterable[str] | None = None
-) -> tuple[int, int, datetime | None, int]:
-    """Drafts waiting for this person, patients among them, the oldest's arrival, and how many are late."""
-    rows = matching(View.MINE, reviewer=reviewer, at=at, kinds=kinds)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person: drafts, patients among them, the oldest's arrival, and how many are late."""
+
+    drafts: int
+    patients: int
+    oldest_at: datetime | None
+    late: int
+
+
+def waiting(view: View, *, reviewer: Membership, at: datetime) -> Waiting:
+    """The head of a view of open drafts."""
+    rows = matching(view, reviewer=reviewer, at=at)
     found = rows.aggregate(
         drafts=Count("proposal_id", distinct=True),
         oldest=Min("created_at"),
         late=Count("proposal_id", filter=Q(due_at__lt=at), distinct=True),
     )
-    patients = (
-        rows.order_by()
-        .values("proposal__connection_id", "proposal__patient_ref")
-        .distinct()
-        .count()
+    charts = rows.order_by().values("proposal__connection_id", "proposal__patient_ref").distinct()
+    return Waiting(
+        drafts=found["drafts"],
+        patients=charts.count(),
+        oldest_at=found["oldest"],
+        late=found["late"],
     )
-    return found["drafts"], patients, found["oldest"], found["late"]
 
 
-def newer_than(
-    view: View,
-    *,
-    reviewer: Membership,
-    since: datetime,
-    at: datetime,
-    kinds: Iterable[str] | None = None,
-) -> int:
-    """How many drafts of the view arrived after `since`: for the line "3 new drafts"."""
+def newer_than(view: View, *, reviewer: Membership, since: datetime, at: datetime) -> int:
+    """How many drafts came into the view after `since`: for the line "3 new drafts"."""
     return (
-        matching(view, reviewer=reviewer, at=at, kinds=kinds)
+        matching(view, reviewer=reviewer, at=at)
         .filter(state_changed_at__gt=since)
         .aggregate(n=Count("proposal_id", distinct=True))["n"]
     )
@@ -207,11 +206,10 @@ def page(
     at: datetime,
     wanted: Filter,
     cursor: str = "",
-    kinds: Iterable[str] | None = None,
     size: int = PAGE_SIZE,
 ) -> Page:
     """One page of a view. Raises `CursorUnreadable` for a cursor that is not ours."""
-    rows = matching(view, reviewer=reviewer, at=at, kinds=kinds)
+    rows = matching(view, reviewer=reviewer, at=at)
     if wanted.connection_id:
         rows = rows.filter(connection_id=wanted.connection_id)
     if wanted.agent_id:
@@ -306,9 +304,7 @@ def _by_patient(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Plac
         rows.order_by()
         .values("proposal_id", "proposal__connection_id", "proposal__patient_ref")
         .annotate(moment=Min(Coalesce("due_at", "expires_at")))
-        .values_list(
-            "proposal__connection_id", "proposal__patient_ref", "moment", "proposal_id"
-        )
+        .values_list("proposal__connection_id", "proposal__patient_ref", "moment", "proposal_id")
     )
     first: dict[tuple[UUID, str], datetime] = {}
     for connection_id, patient_ref, moment, _ in grouped:
@@ -319,7 +315,9 @@ def _by_patient(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Plac
         for c, p, moment, proposal_id in grouped
     )
     # The cursor names the last draft only: a place that named the patient would be in the address.
-    places = [_Place(proposal_id, moment, (str(proposal_id),)) for _, proposal_id, moment in ordered]
+    places = [
+        _Place(proposal_id, moment, (str(proposal_id),)) for _, proposal_id, moment in ordered
+    ]
     if cursor:
         (last,) = _decode(cursor, parts=1)
         seen = next((n for n, place in enumerate(places) if str(place.proposal_id) == last), -1)
@@ -327,10 +325,9 @@ def _by_patient(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Plac
     return places[:size]
 
 
-def _place(row: dict[str, object]) -> _Place:
-    moment, proposal_id = row["moment"], row["proposal_id"]
-    assert isinstance(moment, datetime)
-    assert isinstance(proposal_id, UUID)
+def _place(row: dict[str, Any]) -> _Place:
+    moment: datetime = row["moment"]
+    proposal_id: UUID = row["proposal_id"]
     return _Place(proposal_id, moment, (moment.isoformat(), str(proposal_id)))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ehr_adapters.capabilities import Finality
-
 from intents.lifecycle import RejectedBy, State
 from intents.models import Discrepancy
 

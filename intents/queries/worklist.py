@@ -12,7 +12,6 @@ from uuid import UUID
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from ehr_adapters.capabilities import Finality
-
 from intents.lifecycle import WRITTEN, RejectedBy, State
 from intents.models import Discrepancy, Intent, WriteLedgerEntry
 
@@ -104,7 +103,10 @@ def rows(
         found = found.filter(connection_id=connection_id)
     found = (
         found.select_related(
-            "proposal__connection", "proposal__agent", "connection", "current_version",
+            "proposal__connection",
+            "proposal__agent",
+            "connection",
+            "current_version",
             "current_screening",
         )
         .prefetch_related(
@@ -119,7 +121,9 @@ def rows(
                 to_attr="facts",
             ),
             Prefetch(
-                "proposal__intents", queryset=Intent.objects.order_by("position"), to_attr="siblings"
+                "proposal__intents",
+                queryset=Intent.objects.order_by("position"),
+                to_attr="siblings",
             ),
         )
         .order_by("state_changed_at", "id")[:MOST_ROWS]

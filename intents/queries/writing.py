@@ -5,20 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
-
+from intents.governance import switches
 from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget, Tenant
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One engaged kill switch, in words."""
+    """One engaged kill switch, in words. `tenant_id` None: it reaches beyond this organisation."""
 
+    id: UUID
+    tenant_id: UUID | None
     what: str
     reason: str
     by: str
     since: datetime
     release_asked: bool
+    asked_by: str
+    asked_by_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +51,27 @@ def _what(switch: KillSwitch) -> str:
 
 
 def _stop(switch: KillSwitch) -> Stop:
+    asked = switch.release_asked_by
     return Stop(
+        id=switch.pk,
+        tenant_id=switch.tenant_id,
         what=_what(switch),
         reason=switch.reason,
         by=switch.engaged_by,
         since=switch.engaged_at,
-        release_asked=switch.release_asked_at is not None,
-    )
-
-
-def engaged(*, tenant: Tenant) -> list[KillSwitch]:
-    """The switches that stop something in this organisation now, the latest first."""
-    return list(
-        KillSwitch.objects.filter(released_at__isnull=True)
-        .filter(Q(tenant__isnull=True) | Q(tenant=tenant))
-        .select_related("connection", "agent")
-        .order_by("-engaged_at")
+        release_asked=asked is not None,
+        asked_by=str(asked) if asked else "",
+        asked_by_id=asked.pk if asked else None,
     )
 
 
 def connections(*, tenant: Tenant) -> list[ConnectionStatus]:
     """Every connection with what stops it: a switch over it, its own setting, or the organisation's."""
-    switches = engaged(tenant=tenant)
-    whole = [s for s in switches if s.target in (SwitchTarget.DEPLOYMENT, SwitchTarget.TENANT)]
+    engaged = switches.engaged(tenant_id=tenant.pk)
+    whole = [s for s in engaged if s.target in (SwitchTarget.DEPLOYMENT, SwitchTarget.TENANT)]
     found = []
     for connection in EhrConnection.objects.order_by("title", "name"):
-        own = [s for s in switches if s.connection_id == connection.pk]
+        own = [s for s in engaged if s.connection_id == connection.pk]
         off = not (connection.write_back_enabled and tenant.write_back_enabled)
         found.append(
             ConnectionStatus(
@@ -90,13 +88,9 @@ def connections(*, tenant: Tenant) -> list[ConnectionStatus]:
     return found
 
 
-def partial_stops(*, tenant: Tenant) -> list[Stop]:
-    """What is stopped apart from connections: agents and kinds of change."""
-    return [
-        _stop(s)
-        for s in engaged(tenant=tenant)
-        if s.target in (SwitchTarget.AGENT, SwitchTarget.KIND)
-    ]
+def stops(*, tenant: Tenant) -> list[Stop]:
+    """Everything that is stopped, the latest first."""
+    return [_stop(switch) for switch in switches.engaged(tenant_id=tenant.pk)]
 
 
 def sentence(found: Iterable[ConnectionStatus]) -> tuple[str, bool]:

@@ -1,7 +1,8 @@
 """Who may open which page, and what every page of the people's door has in common.
 
-A page asks for a signed-in person, one organisation and a role that it is open to. What a person may
-*decide* is asked again by the pipeline (`governance.roles`); this table only says what is shown.
+A page asks for a signed-in person, one organisation and a permission of the person's role
+(`governance.roles`). What a person may *decide* is asked again by the pipeline; this table only says
+what is shown.
 """
 
 from collections.abc import Callable
@@ -18,45 +19,32 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
-from audit.actors import Actor, ActorKind
 from audit.recording import record
 from audit.tags import AuditTag
-from intents.governance.models import Membership, Role, User
+from intents.governance.models import Membership, User
+from intents.governance.roles import Permission, actor_of, permits
 
 P = ParamSpec("P")
 
-_READERS = frozenset({Role.REVIEWER, Role.COMPLIANCE})
-_OPERATORS = frozenset({Role.OPERATOR, Role.COMPLIANCE})
-_AUDITORS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
-_EVERYBODY = frozenset(Role)
+_P = Permission
 
-# Page -> the roles it is open to. A page that is not named here cannot be made.
-OPEN_TO: dict[str, frozenset[Role]] = {
-    "home": _EVERYBODY,
-    "keys": _EVERYBODY,
-    "writing": _EVERYBODY,
-    "queue": _READERS,
-    "review": _READERS,
-    "conflict": _READERS,
-    "patients": _READERS,
-    "delivery": _READERS | _OPERATORS,
-    "worklist": _READERS | _OPERATORS | {Role.SUPPORT},
-    "settle": _OPERATORS,
-    "audit": _AUDITORS,
+# Page -> the permissions of which one opens it; an empty set is open to every member. A page that is
+# not named here cannot be made.
+OPEN_TO: dict[str, frozenset[Permission]] = {
+    "home": frozenset(),
+    "keys": frozenset(),
+    "writing": frozenset(),
+    "queue": frozenset({_P.SEE_QUEUE}),
+    "review": frozenset({_P.SEE_CLINICAL_CONTENT}),
+    "conflict": frozenset({_P.SEE_CLINICAL_CONTENT}),
+    "delivery": frozenset({_P.SEE_CLINICAL_CONTENT}),
+    "patients": frozenset({_P.SEE_CLINICAL_CONTENT}),
+    "worklist": frozenset({_P.SEE_WORK_LIST}),
+    "settle": frozenset({_P.SETTLE}),
+    "audit": frozenset({_P.SEE_AUDIT}),
     # One draft's own history, for those who may open the draft.
-    "draft_history": _AUDITORS | _READERS | _OPERATORS,
-    "integrity": _AUDITORS | {Role.ADMIN},
-}
-# Minimum necessary (45 CFR 164.502(b)): everybody else works without names and values.
-SEES_PHI = _READERS | _OPERATORS
-
-_KINDS: dict[str, ActorKind] = {
-    Role.REVIEWER: ActorKind.REVIEWER,
-    Role.COMPLIANCE: ActorKind.COMPLIANCE,
-    Role.OPERATOR: ActorKind.OPERATOR,
-    Role.ADMIN: ActorKind.ADMINISTRATOR,
-    Role.AUDITOR: ActorKind.COMPLIANCE,
-    Role.SUPPORT: ActorKind.OPERATOR,
+    "draft_history": frozenset({_P.SEE_AUDIT, _P.SEE_CLINICAL_CONTENT}),
+    "integrity": frozenset({_P.SEE_AUDIT}),
 }
 
 
@@ -71,28 +59,21 @@ View = Callable[Concatenate[PortalRequest, P], HttpResponseBase]
 
 
 def may_open(name: str, *, membership: Membership | None) -> bool:
-    """Is the page open to this person's role?"""
-    return membership is not None and membership.role in OPEN_TO[name]
+    """Is the page open to this person?"""
+    wanted = OPEN_TO[name]
+    if membership is None:
+        return False
+    return not wanted or any(permits(membership, permission) for permission in wanted)
 
 
 def sees_phi(membership: Membership) -> bool:
-    """May this person see names and clinical values at all?"""
-    return membership.role in SEES_PHI
-
-
-def actor_of(membership: Membership) -> Actor:
-    """The person as the audit names them, acting under their role."""
-    return Actor(
-        kind=_KINDS[membership.role],
-        id=str(membership.user_id),
-        name=membership.user.name,
-        authority=f"role:{membership.role}",
-    )
+    """May this person see names and clinical values? Everybody else works without (45 CFR 164.502(b))."""
+    return permits(membership, Permission.SEE_CLINICAL_CONTENT)
 
 
 def page(name: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
-    """Make a view a page of the people's door: signed in, in one organisation, with a role, uncached."""
-    roles = OPEN_TO[name]
+    """Make a view a page of the people's door: signed in, one organisation, a permission, uncached."""
+    permissions = OPEN_TO[name]
 
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @wraps(view)
@@ -106,7 +87,7 @@ def page(name: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P],
             return response
 
         guarded.page = name  # type: ignore[attr-defined]
-        guarded.open_to = roles  # type: ignore[attr-defined]
+        guarded.open_to = permissions  # type: ignore[attr-defined]
         return guarded
 
     return decorate
@@ -124,7 +105,7 @@ def _turned_away(request: HttpRequest, *, name: str) -> HttpResponse | None:
     membership: Membership | None = getattr(request, "membership", None)
     if membership is None:
         return redirect("choose_workspace")
-    if membership.role not in OPEN_TO[name]:
+    if not may_open(name, membership=membership):
         with transaction.atomic():
             record(
                 tag=AuditTag.SESSION_ACCESS_REFUSED,

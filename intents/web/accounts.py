@@ -33,7 +33,8 @@ from audit.recording import record
 from audit.tags import AuditTag
 from intents.governance.middleware import choose_membership
 from intents.governance.models import ClinicalRole, Membership, Profession, Role, User
-from intents.web.access import PortalRequest, actor_of, page
+from intents.governance.roles import actor_of, actor_of_user
+from intents.web.access import PortalRequest, page
 
 # The backend that a demo session is recorded under; it answers `get_user` and nothing else is asked.
 _SESSION_BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -59,7 +60,7 @@ def record_session_event(tag: AuditTag, *, user: User | None, **body: object) ->
     if len(memberships) == 1:
         actor, tenant_id = actor_of(memberships[0]), str(memberships[0].tenant_id)
     elif user:
-        actor = Actor(kind=ActorKind.ADMINISTRATOR, id=str(user.pk), name=user.name)
+        actor = actor_of_user(user).with_authority("sign-in")
         tenant_id = None
     else:
         actor = Actor(kind=ActorKind.INSTALLATION, id="somebody", name="Somebody unknown")
@@ -79,7 +80,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def login(self, request: HttpRequest, user: User) -> None:  # type: ignore[override]
         super().login(request, user)
-        record_session_event(AuditTag.SESSION_PERSON_SIGNED_IN, user=user, methods=_methods(request))
+        record_session_event(
+            AuditTag.SESSION_PERSON_SIGNED_IN, user=user, methods=_methods(request)
+        )
 
     def logout(self, request: HttpRequest) -> None:
         record_session_event(AuditTag.SESSION_PERSON_SIGNED_OUT, user=_signed_in(request))
@@ -114,9 +117,7 @@ def _signed_in(request: HttpRequest) -> User | None:
 @receiver(account_signals.authentication_step_completed, dispatch_uid="web.reauthenticated")
 def _on_step(*, user: User, method: str, **detail: Any) -> None:
     if detail.get("reauthenticated"):
-        record_session_event(
-            AuditTag.SESSION_PERSON_REAUTHENTICATED, user=user, factor=str(method)
-        )
+        record_session_event(AuditTag.SESSION_PERSON_REAUTHENTICATED, user=user, factor=str(method))
 
 
 @receiver(mfa_signals.authentication_failed, dispatch_uid="web.factor_failed")
@@ -128,16 +129,12 @@ def _on_factor_failed(*, user: User, authenticator: Any, **_: Any) -> None:
 
 @receiver(mfa_signals.authenticator_added, dispatch_uid="web.factor_added")
 def _on_factor_added(*, user: User, authenticator: Any, **_: Any) -> None:
-    record_session_event(
-        AuditTag.SESSION_FACTOR_ADDED, user=user, factor=str(authenticator.type)
-    )
+    record_session_event(AuditTag.SESSION_FACTOR_ADDED, user=user, factor=str(authenticator.type))
 
 
 @receiver(mfa_signals.authenticator_removed, dispatch_uid="web.factor_removed")
 def _on_factor_removed(*, user: User, authenticator: Any, **_: Any) -> None:
-    record_session_event(
-        AuditTag.SESSION_FACTOR_REMOVED, user=user, factor=str(authenticator.type)
-    )
+    record_session_event(AuditTag.SESSION_FACTOR_REMOVED, user=user, factor=str(authenticator.type))
 
 
 @receiver(
@@ -242,7 +239,9 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         idle = settings.SESSION_IDLE_SECONDS // 60
-        ended = self.request.GET.get("ended") == "idle" or getattr(self.request, "ended_idle", False)
+        ended = self.request.GET.get("ended") == "idle" or getattr(
+            self.request, "ended_idle", False
+        )
         return super().get_context_data(**kwargs) | {
             "demo_people": demo_people(),
             "idle_minutes": idle,

@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject, cached_property
 
-from intents.governance.models import Membership, Role
+from intents.governance.models import Membership
+from intents.governance.roles import may_administer
 from intents.models import OutboxEntry
 from intents.queries import queue, worklist, writing
 from intents.web.access import may_open
@@ -108,18 +109,13 @@ class Portal:
                 items.append(NavItem(label, url, self._is_under(url), count))
 
         if may_open("queue", membership=membership):
-            waiting = queue.matching(queue.View.MINE, reviewer=membership, at=at)
-            add(
-                "queue",
-                "Queue",
-                reverse("queue"),
-                count=waiting.values("proposal_id").distinct().count(),
-            )
+            waiting = queue.count(queue.View.MINE, reviewer=membership, at=at)
+            add("queue", "Queue", reverse("queue"), count=waiting)
         if may_open("worklist", membership=membership):
             add("worklist", "Work list", reverse("worklist"), count=worklist.count(at=at))
         add("patients", "Patients", reverse("patients"))
         add("audit", "Audit", reverse("audit"))
-        if membership.role in (Role.ADMIN, Role.OPERATOR) and membership.user.is_staff:
+        if may_administer(membership) and membership.user.is_staff:
             items.append(NavItem("Admin", reverse("admin:index"), current=False))
         return items
 

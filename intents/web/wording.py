@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 
 def duration(span: timedelta) -> str:
-    """"28 min", "1 h 52 min", "1 d 3 h"; under a minute in seconds. Never negative."""
+    """ "28 min", "1 h 52 min", "1 d 3 h"; under a minute in seconds. Never negative."""
     seconds = max(0, int(span.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -19,22 +19,22 @@ def duration(span: timedelta) -> str:
 
 
 def day(value: date) -> str:
-    """"14-Mar-1957"."""
+    """ "14-Mar-1957"."""
     return value.strftime("%d-%b-%Y")
 
 
 def moment(value: datetime) -> str:
-    """"14-Mar-2026 08:31:07", in the zone that the value carries."""
+    """ "14-Mar-2026 08:31:07", in the zone that the value carries."""
     return value.strftime("%d-%b-%Y %H:%M:%S")
 
 
 def due(due_at: datetime, *, at: datetime) -> str:
-    """"due in 32 min" or "52 min late"."""
+    """ "due in 32 min" or "52 min late"."""
     if due_at < at:
         return f"{duration(at - due_at)} late"
     return f"due in {duration(due_at - at)}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """"1 draft", "3 drafts"."""
+    """ "1 draft", "3 drafts"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
