@@ -1,0 +1,270 @@
+"""A draft in one line, for lists: whose chart, what would change, what needs attention.
+
+The review page itself is drawn by `pipeline.presentation` from the frozen bytes. Lists show the same
+change from the stored content against the portal's own read of the chart. Every word that came from
+outside is shown with its invisible characters made visible.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ehr_adapters.canonical.base import (
+    Control,
+    FieldSpec,
+    Interaction,
+    Risk,
+    changed_fields,
+    fields,
+    kind_label,
+    visible_text,
+    words,
+)
+from intents.lifecycle import RejectedBy, State, Tier
+from intents.models import Intent, Proposal
+from intents.web import wording
+
+# A line is a line: longer values are cut here and read in full on the draft's own page.
+_LONGEST = 90
+_CODED = (Control.CODE, Control.CODES)
+_SEXES = {"male": ("Male", "M"), "female": ("Female", "F"), "other": ("Other", "O")}
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose chart a draft is about. `asserted`: as the agent gave it, not yet compared with the EHR."""
+
+    name: str
+    born: str
+    age: str
+    sex: str
+    sex_letter: str
+    mrn: str
+    asserted: bool
+
+    @property
+    def age_sex(self) -> str:
+        return " ".join(part for part in (self.age, self.sex_letter) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One change in words: `old` and `new` are empty where there is nothing on that side."""
+
+    subject: str
+    verb: str = ""
+    old: str = ""
+    new: str = ""
+    more: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The change as running text, for a heading."""
+        sides = " → ".join(part for part in (self.old, self.new) if part)
+        return f"{self.subject}{self.verb}{' ' if sides else ''}{sides}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something about a draft that is not as usual."""
+
+    text: str
+    tone: str = ""
+
+
+# --- whose chart -------------------------------------------------------------------------------------
+
+
+def whose(proposal: Proposal, *, on: date) -> Whose:
+    """Name, birth date, sex and MRN: from the portal's own read, else as the agent asserted them."""
+    for intent in proposal.intents.all():
+        baseline = baseline_of(intent)
+        identity = baseline.get("identity") if baseline else None
+        if identity:
+            return _whose(
+                family=identity["family"],
+                given=" ".join(identity["given"]),
+                birth_date=identity["birth_date"],
+                sex=identity["sex"],
+                mrn=identity["mrns"][0][1] if identity["mrns"] else "",
+                on=on,
+                asserted=False,
+            )
+    said = proposal.phi_json("asserted_identity")
+    return _whose(
+        family=said.get("family", ""),
+        given=said.get("given", ""),
+        birth_date=said.get("birth_date", ""),
+        sex=said.get("sex", ""),
+        mrn=said.get("mrn", ""),
+        on=on,
+        asserted=True,
+    )
+
+
+def _whose(
+    *, family: str, given: str, birth_date: str, sex: str, mrn: str, on: date, asserted: bool
+) -> Whose:
+    born, age = birth(birth_date, on=on)
+    long_sex, letter = _SEXES.get(sex, ("", ""))
+    name = ", ".join(part for part in (visible_text(family).upper(), visible_text(given)) if part)
+    return Whose(
+        name=name or "Name not known",
+        born=born,
+        age=age,
+        sex=long_sex,
+        sex_letter=letter,
+        mrn=visible_text(mrn),
+        asserted=asserted,
+    )
+
+
+def birth(value: str, *, on: date) -> tuple[str, str]:
+    """A FHIR date of birth in words and the age on a day: ("14-Mar-1957", "69y"); partial dates stay partial."""
+    try:
+        born = date.fromisoformat(value)
+    except ValueError:
+        return visible_text(value), ""
+    years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    if years >= 2:
+        return wording.day(born), f"{years}y"
+    months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+    return wording.day(born), f"{max(0, months)}m"
+
+
+# --- what would change ---------------------------------------------------------------------------------
+
+
+def baseline_of(intent: Intent) -> dict[str, Any]:
+    """The portal's own read behind the current screening; {} before the first."""
+    screening = intent.current_screening
+    if screening is None or not screening.baseline:
+        return {}
+    return screening.phi_json("baseline")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One change of a list: its delta, and its risk as the weight of ink.
+
+    `risk` is low, med, high, dual or stop; "" before the rules have spoken.
+    """
+
+    delta: Delta
+    risk: str
+
+
+def line_of(intent: Intent) -> ChangeLine:
+    """One change in chart terms, with what stands in the chart now."""
+    kind = intent.change_kind
+    if intent.current_version is None:
+        return ChangeLine(Delta(kind_label(kind)), "")
+    content: dict[str, Any] = intent.current_version.phi_json("content")
+    target: dict[str, Any] = {}
+    if intent.interaction not in _NEW_ENTRY:
+        target = (baseline_of(intent).get("target") or {}).get("canonical") or {}
+    after = {name: value for name, value in {**target, **content}.items() if value is not None}
+    specs = {spec.name: spec for spec in fields(kind)}
+    changed = [specs[name] for name in changed_fields(kind, target, after)]
+    delta = _delta(intent, specs=specs, target=target, after=after, changed=changed)
+    return ChangeLine(delta, _risk(intent, changed))
+
+
+def _delta(
+    intent: Intent,
+    *,
+    specs: dict[str, FieldSpec],
+    target: dict[str, Any],
+    after: dict[str, Any],
+    changed: list[FieldSpec],
+) -> Delta:
+    label = kind_label(intent.change_kind)
+    verb = _VERBS.get(intent.interaction, f", {intent.interaction.replace('-', ' ')}")
+    principal = _principal(specs, target or after)
+    subject = _said(principal, (target or after).get(principal.name)) if principal else ""
+    if intent.interaction in _NEW_ENTRY:
+        extra = [s for s in changed if s.control is Control.SECTIONS]
+        more = ", ".join(_said(spec, after[spec.name]) for spec in extra)
+        return Delta(label, verb, new=subject or "new entry", more=more)
+    if not changed:
+        return Delta(label, verb, old=subject)
+    first = changed[0]
+    rest = len(changed) - 1
+    named = principal is None or first.name == principal.name
+    return Delta(
+        label if named else f"{label} {subject}",
+        verb if named else f"{verb}, {first.label.lower()}",
+        old=_said(first, target.get(first.name)),
+        new=_said(first, after.get(first.name)),
+        more=f"and {wording.counted(rest, 'more field')}" if rest else "",
+    )
+
+
+_NEW_ENTRY = frozenset({Interaction.CREATE.value, Interaction.AMEND.value})
+_VERBS: dict[str, str] = {
+    Interaction.CREATE: ", add",
+    Interaction.UPDATE: "",
+    Interaction.AMEND: ", addendum",
+    Interaction.DISCONTINUE: ", end",
+    Interaction.RESOLVE: ", resolve",
+    Interaction.CANCEL: ", cancel",
+    Interaction.COMMENT: ", comment",
+    Interaction.ENTERED_IN_ERROR: ", mark as entered in error",
+}
+
+
+def _principal(specs: dict[str, FieldSpec], value: dict[str, Any]) -> FieldSpec | None:
+    """The field that names the entry: its first coded one, else the first that says anything."""
+    said = [s for s in specs.values() if value.get(s.name) is not None and not s.portal_only]
+    coded = next((spec for spec in said if spec.control in _CODED), None)
+    return coded or (said[0] if said else None)
+
+
+def _said(spec: FieldSpec, value: Any) -> str:
+    if value is None:
+        return ""
+    if spec.control is Control.SECTIONS:
+        return wording.counted(len(value), "section")
+    text = " ".join(visible_text(words(spec.kind, spec.name, value)).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}…"
+
+
+_WEIGHT = ("", "low", "med", "high", "dual", "stop")
+_RISK: dict[str, str] = {Risk.LOW: "low", Risk.MEDIUM: "med", Risk.HIGH: "high"}
+
+
+def _risk(intent: Intent, changed: list[FieldSpec]) -> str:
+    if intent.state == State.REJECTED and intent.rejected_by == RejectedBy.POLICY:
+        return "stop"
+    if intent.tier in (Tier.BLOCKED, ""):
+        return "stop" if intent.tier else ""
+    if intent.tier == Tier.DUAL_APPROVAL:
+        return "dual"
+    if intent.interaction in (Interaction.AMEND, Interaction.ENTERED_IN_ERROR):
+        return "high"
+    if intent.change_kind == "note":
+        return "med"
+    return heaviest([_RISK[spec.risk] for spec in changed]) or "low"
+
+
+def heaviest(risks: list[str]) -> str:
+    """The risk of a whole draft is that of its riskiest change."""
+    return max(risks, key=_WEIGHT.index, default="")
+
+
+# --- what needs attention ---------------------------------------------------------------------------------
+
+
+def flags_of(intent: Intent) -> list[Flag]:
+    """Exceptions only: what a person will have to decide, a chart that moved, what is blocked."""
+    found: list[Flag] = []
+    if intent.state == State.HELD:
+        found.append(Flag("Stopped: needs a person", "bad"))
+    if intent.state == State.REJECTED and intent.rejected_by == RejectedBy.POLICY:
+        found.append(Flag("Cannot be approved", "bad"))
+    screening = intent.current_screening
+    findings = list(screening.findings.all()) if screening else []
+    open_ones = [finding for finding in findings if finding.needs_decision]
+    if open_ones:
+        found.append(Flag(f"{len(open_ones)} to decide", "flag"))
+    return found
