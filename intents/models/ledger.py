@@ -336,6 +336,29 @@ class Tick(models.Model):
         ).update(value=F("value") + 1, ticked_at=at)
         return cls.now()
 
+    @classmethod
+    def is_sending_held(cls) -> bool:
+        """True during the quarantine after a failover of the database."""
+        return cls.objects.filter(pk=1, value__lt=F("hold_until")).exists()
+
+    @classmethod
+    def notice(cls, *, timeline: int, hold_for: int) -> int | None:
+        """Remember the database's timeline, in the caller's transaction.
+
+        When it is another one than before, hold all sending for `hold_for` ticks and return until
+        which tick; otherwise None.
+        """
+        cls.objects.get_or_create(pk=1)
+        clock = cls.objects.select_for_update().get(pk=1)
+        if clock.timeline == timeline:
+            return None
+        failed_over = clock.timeline is not None
+        clock.timeline = timeline
+        if failed_over:
+            clock.hold_until = clock.value + hold_for
+        clock.save(update_fields=["timeline", "hold_until"])
+        return clock.hold_until if failed_over else None
+
 
 class Heartbeat(models.Model):
     """When a background part was last seen at work; `/readyz` asks."""

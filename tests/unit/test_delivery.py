@@ -311,6 +311,18 @@ def test_a_staged_entry_may_be_absent_for_as_long_as_it_likes():
     assert is_not_taken_up(staged, since=since, patience=patience, at=AT + timedelta(days=14))
 
 
+def test_a_staged_entry_that_nobody_took_up_in_time_goes_to_a_person():
+    staged = a_delivery(State.ACCEPTED, finality=Finality.STAGED)
+    waited = ReadBack(seen=Seen.NONE, at=AT, tick=50, overdue=True)
+    assert decide(staged, waited) == Decision(staged, (OpenDiscrepancy(Difference.MISSING),))
+
+
+def test_a_long_lived_token_prolongs_the_quarantine():
+    long_lived = a_delivery(quarantine_until=5000)
+    decision = decide(long_lived, LeaseLapsed(attempt_id="mine", tick=7))
+    assert decision.delivery.quarantine_until == 5000
+
+
 def test_a_person_settles_what_machines_cannot():
     opaque = replace(UNKNOWN, retry=RetryClass.S4, find=FindMethod.NONE)
 

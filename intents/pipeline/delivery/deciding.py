@@ -124,7 +124,8 @@ def _end(delivery: Delivery, to: State, ledger: Ledger, why: str, *more: Effect)
 def _unknown(
     delivery: Delivery, ledger: Ledger, why: str, *more: Effect, tick: int, partial: bool = False
 ) -> Decision:
-    until = tick + delivery.quarantine_ticks
+    # An attempt whose token lives longer than usual has put its own, later end there.
+    until = max(delivery.quarantine_until or 0, tick + delivery.quarantine_ticks)
     after = replace(
         delivery,
         state=State.UNCERTAIN,
@@ -288,7 +289,8 @@ def _read_back(delivery: Delivery, event: ReadBack) -> Decision:
         case Seen.NONE:
             if delivery.finality == Finality.STAGED:
                 # Absence is normal: it waits in the EHR for someone there to accept it.
-                return Decision(delivery)
+                missing = (OpenDiscrepancy(Difference.MISSING),) if event.overdue else ()
+                return Decision(delivery, missing)
             if delivery.quarantine_until is not None and event.tick < delivery.quarantine_until:
                 return Decision(delivery)
             return Decision(delivery, (OpenDiscrepancy(Difference.MISSING),))

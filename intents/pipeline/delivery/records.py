@@ -93,12 +93,17 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """An acknowledged change was looked at again. `difference` names what kind of differing it is."""
+    """An acknowledged change was looked at again.
+
+    `difference` names what kind of differing it is; `overdue`: it has waited in the EHR for someone
+    to accept it longer than the connection's patience.
+    """
 
     seen: Seen
     at: datetime
     tick: int
     difference: Difference = Difference.ALTERED
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,38 @@
+"""What is approved and not yet sent: the database is the queue.
+
+`entries` puts changes in and takes them out, in the transaction of the decision; `claiming` gives one
+entry to one worker; `recording` writes what the delivery table decided; `waking` only wakes.
+"""
+
+from intents.pipeline.outbox.claiming import LEASE, Claimed, claim, is_lapsed, notice_failover
+from intents.pipeline.outbox.entries import (
+    TargetBusy,
+    check_target_is_free,
+    close,
+    enqueue,
+    enqueue_again,
+    live_entry,
+    shard_key,
+)
+from intents.pipeline.outbox.recording import Facts, carry_out, delivery_of
+from intents.pipeline.outbox.waking import TASKS, wake
+
+__all__ = [
+    "LEASE",
+    "TASKS",
+    "Claimed",
+    "Facts",
+    "TargetBusy",
+    "carry_out",
+    "check_target_is_free",
+    "claim",
+    "close",
+    "delivery_of",
+    "enqueue",
+    "enqueue_again",
+    "is_lapsed",
+    "live_entry",
+    "notice_failover",
+    "shard_key",
+    "wake",
+]
