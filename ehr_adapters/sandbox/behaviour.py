@@ -1,0 +1,67 @@
+"""The switches of each vendor's behaviour: what a documentation leaves open, or a probe should find out."""
+
+from typing import Any
+
+from django.conf import settings
+
+from ehr_adapters.sandbox.models import SandboxSetting
+
+GENERIC = "generic"
+EPIC = "epic"
+VENDORS = (GENERIC, EPIC)
+
+_TOKEN_SECONDS = settings.PRACTICE_TOKEN_SECONDS  # type: ignore[misc]  # of this process alone
+
+# Rows that this customer has built and mapped for vitals: LOINC codes.
+FLOWSHEET_ROWS = [
+    "85354-9", "8480-6", "8462-4", "8867-4", "9279-1", "8310-5", "8302-2", "29463-7", "39156-5", "59408-5",
+]  # fmt: skip
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    GENERIC: {
+        "token_seconds": _TOKEN_SECONDS,
+        # atomic: looked up and filed in one step; indexed: looked up in the lagging index, so a race
+        # files twice; ignored: the header means nothing.
+        "conditional_create": "atomic",
+        "version_check": True,  # false: a stale If-Match is not noticed
+        "update_creates": False,
+        "identifiers_kept": True,
+        "security_labels_kept": True,  # meta.security comes back
+        "index_lag_ms": 0,
+    },
+    EPIC: {
+        "token_seconds": _TOKEN_SECONDS,
+        "identifiers_kept": False,  # unknown; no is the safe assumption
+        "drafts_listed": False,  # unknown whether a search shows unsigned notes; reading by id does
+        "flowsheet_rows": FLOWSHEET_ROWS,
+        "index_lag_ms": 0,
+    },
+}
+
+
+class UnknownSetting(ValueError):
+    """No such switch, or not a value it takes; the sentence names it."""
+
+
+def of(vendor: str, key: str) -> Any:
+    """The switch's present value."""
+    row = SandboxSetting.objects.filter(vendor=vendor, key=key).first()
+    return DEFAULTS[vendor][key] if row is None else row.value
+
+
+def all_of(vendor: str) -> dict[str, Any]:
+    """Every switch of a vendor."""
+    own = dict(SandboxSetting.objects.filter(vendor=vendor).values_list("key", "value"))
+    return DEFAULTS[vendor] | own
+
+
+def change(*, vendor: str, key: str, value: Any) -> None:
+    """Sets a switch; it stays set over restarts, until `reset`. Raises UnknownSetting."""
+    if key not in DEFAULTS.get(vendor, {}):
+        raise UnknownSetting(f"{vendor} has no setting {key!r}")
+    default = DEFAULTS[vendor][key]
+    if type(value) is not type(default):
+        raise UnknownSetting(f"{key} takes a value like {default!r}")
+    if key == "conditional_create" and value not in {"atomic", "indexed", "ignored"}:
+        raise UnknownSetting("conditional_create is atomic, indexed or ignored")
+    SandboxSetting.objects.update_or_create(vendor=vendor, key=key, defaults={"value": value})

@@ -1,0 +1,1 @@
+"""Schema of the practice EHR's own database file."""

@@ -1,0 +1,1 @@
+"""The made-up practice: people, charts and notes in nobody's image."""

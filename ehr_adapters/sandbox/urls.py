@@ -1,0 +1,13 @@
+"""Addresses: the fronts as their vendors lay them out, and the control surface beside them."""
+
+from django.urls import path, re_path
+
+from ehr_adapters.sandbox import control, doors
+
+urlpatterns = [
+    path("generic/oauth2/token", doors.token, {"vendor": "generic"}),
+    path("epic/oauth2/token", doors.token, {"vendor": "epic"}),
+    re_path(r"^generic/fhir/R4(?:/(?P<path>.*))?$", doors.fhir, {"vendor": "generic"}),
+    re_path(r"^epic/api/FHIR/R4(?:/(?P<path>.*))?$", doors.fhir, {"vendor": "epic"}),
+    path("_practice/<path:name>", control.control),
+]

@@ -1,0 +1,1 @@
+"""One front per vendor, each as odd as that vendor is."""
