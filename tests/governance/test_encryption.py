@@ -3,7 +3,6 @@
 import base64
 import json
 import stat
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -13,12 +12,11 @@ from hypothesis import strategies as st
 
 from intents.governance import encryption
 from intents.governance.encryption import CannotUnseal, KeyRingUnusable, seal, unseal
-from intents.governance.history import stamp
-from intents.governance.models import DataKey, Tenant
+from intents.governance.models import DataKey
+from tests.governance.conftest import AT
 
 pytestmark = pytest.mark.django_db
 
-AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 PLACE = {"table": "intents_proposal", "row_id": "r1", "column": "summary"}
 property_test = settings(
     max_examples=40,
@@ -27,36 +25,8 @@ property_test = settings(
 )
 
 
-class _Actor:
-    kind, id, name = "INSTALLATION", "system:installation", "Installation"
-
-
-def make_tenant(name: str) -> Tenant:
-    tenant = Tenant(name=name)
-    stamp(tenant, actor=_Actor(), at=AT)
-    tenant.save()
-    return tenant
-
-
-@pytest.fixture(autouse=True)
-def own_key_dir(tmp_path, settings):
-    settings.KEY_DIR = tmp_path / "keys"
-    encryption._memory.forget()
-    yield
-    encryption._memory.forget()
-
-
-@pytest.fixture
-def clinic(db):
-    return make_tenant("Northgate")
-
-
-@pytest.fixture
-def other_clinic(db):
-    return make_tenant("Southgate")
-
-
 class TestSealing:
+    @pytest.mark.req("001-72")
     @property_test
     @given(text=st.text(), patient=st.text(min_size=1, max_size=40))
     def test_returns_every_text_unchanged(self, clinic, text, patient):
@@ -151,6 +121,7 @@ class TestSealing:
 
 
 class TestRotation:
+    @pytest.mark.req("001-73")
     def test_wraps_every_data_key_again_and_leaves_the_columns_alone(self, clinic):
         sealed = {
             name: seal(name, tenant_id=clinic.pk, patient_ref=name, **PLACE) for name in "abcde"
@@ -228,7 +199,6 @@ class TestTheRing:
         "text", ["", "{}", "[]", '{"current": "k1", "keys": {}, "tokens": ""}']
     )
     def test_is_refused_when_it_is_not_one(self, clinic, text):
-        encryption.ring_path().parent.mkdir()
         encryption.ring_path().write_text(text)
 
         with pytest.raises(KeyRingUnusable):
