@@ -6,69 +6,59 @@ value; bodies are bytes and travel as base64.
 
 import base64
 import hashlib
-import json
-import re
-import unicodedata
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Self
 
-from ehr_adapters.capabilities import CapabilitySet, Finality, FindMethod
+from ehr_adapters.capabilities import CapabilitySet, FindMethod
+from ehr_adapters.identities import (
+    PatientIdentity,
+    PersonName,
+    VisitState,
+    birth_dates_are_close,
+    name_key,
+    one_edit_apart,
+)
+from ehr_adapters.plain_json import comparable_differences, plain_value, sha256_json
+from ehr_adapters.wire import (
+    TAG_SYSTEM,
+    Remark,
+    Slot,
+    Tag,
+    WirePlan,
+    WireRequest,
+    short_forms_in,
+)
 
-# --- the portal's own identifier -----------------------------------------------------------------
-
-TAG_SYSTEM = "urn:reviewportal:tag"
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SHORT = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """The portal's identifier of one intent version: a random UUID and its short form.
-
-    The short form is 60 bits of the UUID as 12 Crockford base-32 characters, "4F7K-9QXD-2M8T": what fits
-    into a line of text that a person may have to read aloud.
-    """
-
-    uuid: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "uuid", str(uuid.UUID(self.uuid)))
-
-    @classmethod
-    def mint(cls) -> Self:
-        """A fresh tag; random, so it says nothing about patient or content."""
-        return cls(str(uuid.uuid4()))
-
-    @property
-    def system(self) -> str:
-        return TAG_SYSTEM
-
-    @property
-    def token(self) -> str:
-        """The FHIR search token, `system|value`."""
-        return f"{TAG_SYSTEM}|{self.uuid}"
-
-    @property
-    def short(self) -> str:
-        # The last 60 bits of a version 4 UUID are all random (its fixed bits lie above).
-        number = uuid.UUID(self.uuid).int & ((1 << 60) - 1)
-        letters = "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(55, -5, -5))
-        return f"{letters[0:4]}-{letters[4:8]}-{letters[8:12]}"
-
-    def to_json(self) -> str:
-        return self.uuid
-
-
-def short_forms_in(text: str) -> tuple[str, ...]:
-    """Every tag short form that follows the word "Ref" in a text, in order."""
-    return tuple(
-        match.group(0).removeprefix("Ref").strip()
-        for match in re.finditer(rf"Ref\s+{_SHORT.pattern}(?![0-9A-Za-z-])", text)
-    )
-
+__all__ = [
+    "TAG_SYSTEM",
+    "AccessToken",
+    "Baseline",
+    "Connection",
+    "CopyCard",
+    "FindHit",
+    "FindResult",
+    "NameAlikes",
+    "PatientIdentity",
+    "PersonName",
+    "QuarantineBounds",
+    "ReadRequest",
+    "Remark",
+    "Slot",
+    "Snapshot",
+    "Tag",
+    "Unreadable",
+    "VisitState",
+    "WirePlan",
+    "WireRequest",
+    "WriteReceipt",
+    "birth_dates_are_close",
+    "comparable_differences",
+    "name_key",
+    "one_edit_apart",
+    "short_forms_in",
+]
 
 # --- a connection --------------------------------------------------------------------------------
 
@@ -128,7 +118,7 @@ class Connection:
 
     def settings_hash(self) -> str:
         """SHA-256 over everything that shapes what is rendered; no secret goes in."""
-        return _sha256_json(
+        return sha256_json(
             {
                 "kind": self.kind,
                 "base_url": self.base_url,
@@ -155,234 +145,6 @@ class AccessToken:
         return hashlib.sha256(self.value.encode()).hexdigest()
 
 
-# --- people and visits ---------------------------------------------------------------------------
-
-
-def name_key(text: str) -> str:
-    """A name without case, accents, punctuation and spaces: what two spellings are compared by."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(_UNDECOMPOSED))
-    return "".join(c for c in decomposed if c.isalnum()).casefold()
-
-
-# Letters that Unicode does not decompose but that registries spell with plain ones.
-_UNDECOMPOSED = str.maketrans(
-    {
-        "ø": "o",
-        "Ø": "O",
-        "ł": "l",
-        "Ł": "L",
-        "đ": "d",
-        "Đ": "D",
-        "æ": "ae",
-        "Æ": "AE",
-        "œ": "oe",
-        "Œ": "OE",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PersonName:
-    family: str
-    given: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {"family": self.family, "given": list(self.given)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(family=data["family"], given=tuple(data["given"]))
-
-
-@dataclass(frozen=True, slots=True)
-class PatientIdentity:
-    """Who the EHR says a patient is. Dates are FHIR dates, partial ones stay partial.
-
-    `replaced_by` is the reference of the record that this one was merged into, else "".
-    `mrns` are (system, value) pairs, medical record numbers first.
-    """
-
-    id: str
-    family: str
-    given: tuple[str, ...] = ()
-    birth_date: str = ""
-    sex: str = ""
-    mrns: tuple[tuple[str, str], ...] = ()
-    previous_names: tuple[PersonName, ...] = ()
-    active: bool = True
-    replaced_by: str = ""
-    deceased: bool = False
-    deceased_date: str = ""
-    other_links: tuple[str, ...] = ()
-
-    @property
-    def reference(self) -> str:
-        return f"Patient/{self.id}"
-
-    @property
-    def merged(self) -> bool:
-        return bool(self.replaced_by)
-
-    def disagreements(
-        self,
-        *,
-        family: str = "",
-        given: str = "",
-        birth_date: str = "",
-        sex: str = "",
-        mrn: str = "",
-    ) -> tuple[str, ...]:
-        """Which of the asserted parts do not agree with the EHR: "family", "given" ...; empty ones are not asked.
-
-        Names compare without case, accents and punctuation; any previous name may serve. A given name
-        agrees when it is the first given name, or all of them, of one of the names.
-        """
-        names = (PersonName(self.family, self.given), *self.previous_names)
-        out = []
-        if family and not any(name_key(n.family) == name_key(family) for n in names):
-            out.append("family")
-        if given and not any(_given_agrees(n.given, given) for n in names):
-            out.append("given")
-        if birth_date and birth_date != self.birth_date:
-            out.append("birth_date")
-        if sex and sex != self.sex:
-            out.append("sex")
-        if mrn and not any(_mrn_key(value) == _mrn_key(mrn) for _, value in self.mrns):
-            out.append("mrn")
-        return tuple(out)
-
-    def is_name_alike(self, other: "PatientIdentity") -> bool:
-        """Another person who could be taken for this one.
-
-        The same family name with a birth date equal, transposed or within a year, or a record number
-        one edit away. Records merged with each other are one person.
-        """
-        if other.id == self.id or self.reference in {other.replaced_by, *other.other_links}:
-            return False
-        if self.replaced_by == other.reference or other.reference in self.other_links:
-            return False
-        mine = {name_key(n) for n in (self.family, *(p.family for p in self.previous_names)) if n}
-        theirs = {
-            name_key(n) for n in (other.family, *(p.family for p in other.previous_names)) if n
-        }
-        if mine & theirs and birth_dates_are_close(self.birth_date, other.birth_date):
-            return True
-        return any(
-            one_edit_apart(_mrn_key(a), _mrn_key(b))
-            for system_a, a in self.mrns
-            for system_b, b in other.mrns
-            if system_a == system_b
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "family": self.family,
-            "given": list(self.given),
-            "birth_date": self.birth_date,
-            "sex": self.sex,
-            "mrns": [list(pair) for pair in self.mrns],
-            "previous_names": [n.to_json() for n in self.previous_names],
-            "active": self.active,
-            "replaced_by": self.replaced_by,
-            "deceased": self.deceased,
-            "deceased_date": self.deceased_date,
-            "other_links": list(self.other_links),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        values = dict(data)
-        values["given"] = tuple(values["given"])
-        values["mrns"] = tuple((str(s), str(v)) for s, v in values["mrns"])
-        values["previous_names"] = tuple(PersonName.from_json(n) for n in values["previous_names"])
-        values["other_links"] = tuple(values["other_links"])
-        return cls(**values)
-
-
-def _given_agrees(held: Sequence[str], asserted: str) -> bool:
-    if not held:
-        return False
-    return name_key(asserted) in {name_key(held[0]), name_key(" ".join(held))}
-
-
-def _mrn_key(value: str) -> str:
-    return "".join(c for c in value if c.isalnum()).casefold()
-
-
-def birth_dates_are_close(one: str, other: str) -> bool:
-    """Equal, with day and month or two digits swapped, or at most a year apart; unknown is close."""
-    if not one or not other or len(one) < 10 or len(other) < 10:
-        return one[:4] == other[:4] or not one or not other
-    if one == other:
-        return True
-    digits_one, digits_other = one.replace("-", ""), other.replace("-", "")
-    if (one[:4], one[5:7], one[8:10]) == (other[:4], other[8:10], other[5:7]):
-        return True
-    differing = [i for i in range(8) if digits_one[i] != digits_other[i]]
-    if (
-        len(differing) == 2
-        and digits_one[differing[0]] == digits_other[differing[1]]
-        and digits_one[differing[1]] == digits_other[differing[0]]
-    ):
-        return True
-    try:
-        return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= 366
-    except ValueError:
-        return False
-
-
-def one_edit_apart(one: str, other: str) -> bool:
-    """One character replaced, added, left out, or two neighbours swapped."""
-    if one == other or not one or not other or abs(len(one) - len(other)) > 1:
-        return False
-    if len(one) == len(other):
-        differing = [i for i in range(len(one)) if one[i] != other[i]]
-        if len(differing) == 1:
-            return True
-        return (
-            len(differing) == 2
-            and one[differing[0]] == other[differing[1]]
-            and one[differing[1]] == other[differing[0]]
-        )
-    short, long = sorted((one, other), key=len)
-    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
-
-
-@dataclass(frozen=True, slots=True)
-class VisitState:
-    """One visit as the EHR has it. `open` = writing that needs an open visit is possible now."""
-
-    id: str
-    patient: str
-    status: str = ""
-    visit_class: str = ""
-    start: str = ""
-    end: str = ""
-    providers: tuple[str, ...] = ()
-    open: bool = False
-
-    @property
-    def reference(self) -> str:
-        return f"Encounter/{self.id}"
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "patient": self.patient,
-            "status": self.status,
-            "visit_class": self.visit_class,
-            "start": self.start,
-            "end": self.end,
-            "providers": list(self.providers),
-            "open": self.open,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{**data, "providers": tuple(data["providers"])})
-
-
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -390,6 +152,7 @@ class VisitState:
 class ReadRequest:
     """What to read before a change. References may be bare ids or "Type/id"; `at` is stamped on what is read.
 
+    `context` asks for entries that are only shown: "allergies", "medications", "results".
     `deadline` in seconds bounds the whole reading; None means the connection's own.
     """
 
@@ -401,6 +164,7 @@ class ReadRequest:
     target: str = ""
     practitioner: str = ""
     neighbourhood: bool = True
+    context: tuple[str, ...] = ()
     deadline: float | None = None
 
 
@@ -408,7 +172,7 @@ class ReadRequest:
 class Snapshot:
     """One entry as read.
 
-    `raw` are the EHR's bytes; `canonical` its value in the fields of `kind` ({} where the portal has no such
+    `raw` are the EHR's bytes; `patient` the reference of whom it is about; `canonical` its value in the fields of `kind` ({} where the portal has no such
     kind); `comparable` the JSON without the connection's server-owned fields, over which the hashes are
     taken; `uncarried` the FHIR paths that the canonical value leaves out; `tags` every portal tag in it, as
     UUIDs from identifiers and short forms from text; `display` label and words for a reader.
@@ -420,6 +184,7 @@ class Snapshot:
     raw: bytes = field(repr=False)
     read_at: datetime
     kind: str = ""
+    patient: str = ""
     canonical: Mapping[str, Any] = field(default_factory=dict, repr=False)
     comparable: Mapping[str, Any] = field(default_factory=dict, repr=False)
     version_id: str = ""
@@ -436,12 +201,12 @@ class Snapshot:
     @property
     def hash_whole(self) -> str:
         """SHA-256 over everything but what the server itself owns."""
-        return _sha256_json(self.comparable)
+        return sha256_json(self.comparable)
 
     def hash_touched(self, names: Iterable[str]) -> str:
         """SHA-256 over the named canonical fields, with status and verification whatever is named."""
         touched = {*names, "status", "clinical_status", "verification"}
-        return _sha256_json({n: self.canonical[n] for n in sorted(touched) if n in self.canonical})
+        return sha256_json({n: self.canonical[n] for n in sorted(touched) if n in self.canonical})
 
     def carries(self, tag: Tag) -> bool:
         return tag.uuid in self.tags or tag.short in self.tags
@@ -454,8 +219,9 @@ class Snapshot:
             "raw": base64.b64encode(self.raw).decode(),
             "read_at": self.read_at.isoformat(),
             "kind": self.kind,
-            "canonical": _plain(self.canonical),
-            "comparable": _plain(self.comparable),
+            "patient": self.patient,
+            "canonical": plain_value(self.canonical),
+            "comparable": plain_value(self.comparable),
             "version_id": self.version_id,
             "last_updated": self.last_updated,
             "ids": dict(self.ids),
@@ -515,7 +281,7 @@ class Baseline:
 
     def hash_neighbourhood(self, kind: str) -> str:
         """SHA-256 over (reference, whole hash) of the active entries of one kind: the version of a create."""
-        return _sha256_json(sorted([s.reference, s.hash_whole] for s in self.neighbours(kind)))
+        return sha256_json(sorted([s.reference, s.hash_whole] for s in self.neighbours(kind)))
 
     def to_json(self) -> dict[str, Any]:
         def one(snapshot: Snapshot | None) -> dict[str, Any] | None:
@@ -581,164 +347,6 @@ class NameAlikes:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A declared gap in a frozen body: `marker` stands there exactly once and is filled at send.
-
-    `source` is "session_token", "sent_at" or "earlier_id" (the id that step `from_step` was answered with).
-    """
-
-    marker: str
-    source: str
-    from_step: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"marker": self.marker, "source": self.source, "from_step": self.from_step}
-
-
-@dataclass(frozen=True, slots=True)
-class WireRequest:
-    """One exact request: `path` is relative to the connection's base, `headers` are those that matter.
-
-    `label` says it for people ("create DocumentReference"); `scope` is the narrowest scope that serves it.
-    """
-
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = field(repr=False)
-    label: str
-    scope: str
-    slots: tuple[Slot, ...] = ()
-
-    def header(self, name: str) -> str:
-        return next((v for n, v in self.headers if n.lower() == name.lower()), "")
-
-    def filled(self, values: Mapping[str, str]) -> bytes:
-        """The body with every slot filled from `values` (marker -> text); nothing else can change."""
-        body = self.body
-        for slot in self.slots:
-            marker = slot.marker.encode()
-            if body.count(marker) != 1:
-                raise ValueError("A slot's marker must stand exactly once in the body.")
-            body = body.replace(marker, json.dumps(values[slot.marker])[1:-1].encode())
-        return body
-
-    def request_hash(self) -> str:
-        return _sha256_json(self._hashed())
-
-    def _hashed(self) -> list[Any]:
-        return [
-            self.method,
-            self.path,
-            [list(pair) for pair in self.headers],
-            base64.b64encode(self.body).decode(),
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "method": self.method,
-            "path": self.path,
-            "headers": [list(pair) for pair in self.headers],
-            "body": base64.b64encode(self.body).decode(),
-            "label": self.label,
-            "scope": self.scope,
-            "slots": [s.to_json() for s in self.slots],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(
-            method=data["method"],
-            path=data["path"],
-            headers=tuple((str(n), str(v)) for n, v in data["headers"]),
-            body=base64.b64decode(data["body"]),
-            label=data["label"],
-            scope=data["scope"],
-            slots=tuple(Slot(**s) for s in data["slots"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something about the plan that a reviewer must be told, at a pointer into the canonical change.
-
-    `code`: "not-carried" (this field is not sent to this EHR), "replaced" (characters replaced by the
-    destination's table), "removed" (something of the current entry goes with the change).
-    """
-
-    code: str
-    pointer: str
-    sentence: str
-
-    def to_json(self) -> dict[str, str]:
-        return {"code": self.code, "pointer": self.pointer, "sentence": self.sentence}
-
-
-@dataclass(frozen=True, slots=True)
-class WirePlan:
-    """The exact requests that will be sent, frozen before review.
-
-    `comparable` is what the written entry should look like on read-back, in the form of
-    `Snapshot.comparable`. The hash covers method, path, headers and body of every step; slots stand in it
-    as their markers.
-    """
-
-    adapter: str
-    adapter_version: str
-    kind: str
-    interaction: str
-    steps: tuple[WireRequest, ...]
-    tag: Tag
-    finality: Finality
-    find: FindMethod
-    patient: str
-    encounter: str = ""
-    target: str = ""
-    expected_version: str = ""
-    touched: tuple[str, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-    comparable: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def not_carried(self) -> tuple[Remark, ...]:
-        """What the destination cannot hold: a line on the screen, never an omission."""
-        return tuple(r for r in self.remarks if r.code == "not-carried")
-
-    def payload_hash(self) -> str:
-        return _sha256_json([step._hashed() for step in self.steps])
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "adapter": self.adapter,
-            "adapter_version": self.adapter_version,
-            "kind": self.kind,
-            "interaction": self.interaction,
-            "steps": [s.to_json() for s in self.steps],
-            "tag": self.tag.uuid,
-            "finality": str(self.finality),
-            "find": str(self.find),
-            "patient": self.patient,
-            "encounter": self.encounter,
-            "target": self.target,
-            "expected_version": self.expected_version,
-            "touched": list(self.touched),
-            "remarks": [r.to_json() for r in self.remarks],
-            "comparable": _plain(self.comparable),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        values = dict(data)
-        values["steps"] = tuple(WireRequest.from_json(s) for s in values["steps"])
-        values["tag"] = Tag(values["tag"])
-        values["finality"] = Finality(values["finality"])
-        values["find"] = FindMethod(values["find"])
-        values["touched"] = tuple(values["touched"])
-        values["remarks"] = tuple(Remark(**r) for r in values["remarks"])
-        return cls(**values)
-
-
-@dataclass(frozen=True, slots=True)
 class WriteReceipt:
     """The EHR's answer to one step, acknowledged by the capability's own rule.
 
@@ -795,22 +403,3 @@ class CopyCard:
             "lines": [list(pair) for pair in self.lines],
             "sentence": self.sentence,
         }
-
-
-# --- bytes for hashing ---------------------------------------------------------------------------
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and sequences as plain dicts and lists; floats are refused, decimals must be text."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    raise TypeError(f"{type(value).__name__} has no exact JSON form here.")
-
-
-def _sha256_json(value: Any) -> str:
-    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -109,11 +109,18 @@ def _expanded(declared: ChartField, value: Any) -> Any:
 
 def _expanded_code(declared: ChartField, value: Any) -> Any:
     if isinstance(value, str):
-        for system in declared.systems:
-            if codes.is_well_formed(system=system, code=value):
-                return {"system": system, "code": value}
-        # Where words may stand instead of a code, what is no code is the words.
-        return value if declared.or_text else {"system": declared.systems[0], "code": value}
+        found = next(
+            (s for s in declared.systems if codes.is_well_formed(system=s, code=value)), ""
+        )
+        if declared.or_text and not found:
+            # Where words may stand instead of a code, what is no code is the words.
+            return value
+        value = {"system": found or declared.systems[0], "code": value}
+    if isinstance(value, Mapping):
+        # The code is what counts: where the portal knows its display, nobody else's words stand beside it.
+        known = codes.DISPLAYS.get((value.get("system"), value.get("code")))  # type: ignore[arg-type]
+        if known:
+            return {**value, "display": known}
     return value
 
 

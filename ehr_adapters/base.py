@@ -1,0 +1,414 @@
+"""What every adapter answers, and nothing else: what can you do, what is there now, how would you say
+this, please do it, did you do it? The default answer to any feature is no."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ehr_adapters.canonical.base import (
+    ChangeInvalid,
+    ChartChange,
+    Comparison,
+    Interaction,
+    field_spec,
+    fields,
+    kind_label,
+    parse_change,
+    words,
+)
+from ehr_adapters.capabilities import Capability, CapabilitySet
+from ehr_adapters.contract import (
+    AccessToken,
+    Baseline,
+    Connection,
+    CopyCard,
+    FindResult,
+    NameAlikes,
+    PatientIdentity,
+    ReadRequest,
+    Remark,
+    Snapshot,
+    Tag,
+    WirePlan,
+    WireRequest,
+    WriteReceipt,
+)
+from ehr_adapters.errors import AdapterMisconfigured, CannotBeCarried, Issue
+
+
+class Settings(BaseModel):
+    """What a connection may set for its adapter; never a secret. Unknown settings are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EhrAdapter(ABC):
+    """One EHR's dialect. An instance serves one connection and is cheap to make."""
+
+    kind: ClassVar[str]
+    version: ClassVar[str]
+    vendor: ClassVar[str]
+    Settings: ClassVar[type[Settings]] = Settings
+    places: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, connection: Connection) -> None:
+        if connection.kind != self.kind:
+            raise AdapterMisconfigured(f"This is no connection of kind {self.kind}.")
+        self.connection = connection
+        try:
+            self.settings = self.Settings.model_validate(dict(connection.settings))
+        except ValidationError as refused:
+            places = ", ".join(
+                "/".join(str(part) for part in error["loc"]) for error in refused.errors()
+            )
+            raise AdapterMisconfigured(
+                f"The connection's settings cannot be used: {places}."
+            ) from None
+        self.capabilities = self._narrowed(self.declared(self.settings))
+
+    # --- what can you do ---
+
+    @classmethod
+    @abstractmethod
+    def declared(cls, settings: Any) -> CapabilitySet:
+        """All that this adapter can say, given a connection's settings."""
+
+    def _narrowed(self, declared: CapabilitySet) -> CapabilitySet:
+        """A probe may take away and may strengthen; it never opens what the adapter does not declare."""
+        found = self.connection.capabilities
+        if found is None:
+            return declared
+        probed = []
+        for capability in declared:
+            seen = found.lookup(capability.kind, capability.interaction)
+            if seen is None:
+                probed.append(
+                    replace(
+                        capability,
+                        supported=False,
+                        sentence="The last probe did not find this possible in this EHR.",
+                    )
+                )
+            else:
+                probed.append(replace(seen, supported=seen.supported and capability.supported))
+        return CapabilitySet(
+            probed,
+            vendor=declared.vendor,
+            version=declared.version,
+            found_at=found.found_at,
+            evidence=found.evidence,
+        )
+
+    @abstractmethod
+    def discover(self, *, at: datetime) -> CapabilitySet:
+        """The declaration narrowed by what this tenant's EHR says of itself, with date and evidence."""
+
+    # --- what is there now ---
+
+    @abstractmethod
+    def read(self, request: ReadRequest) -> Baseline:
+        """What the EHR holds around one change.
+
+        Raises a branch of `NotSent` or `Refused` when patient, visit or target could not be read;
+        "there is none" is `Baseline.missing`.
+        """
+
+    @abstractmethod
+    def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
+        """One entry by its reference; None when the EHR says that there is none."""
+
+    @abstractmethod
+    def find_name_alikes(self, identity: PatientIdentity, *, at: datetime) -> NameAlikes:
+        """Other patients who could be taken for this one."""
+
+    # --- how would you say this ---
+
+    def render(self, change: ChartChange, *, tag: Tag, baseline: Baseline) -> WirePlan:
+        """The exact requests that would say this change, frozen; no network.
+
+        Raises `Unsupported` where this EHR has no safe way, `CannotBeCarried` with the places where this
+        content does not fit.
+        """
+        capability = self.capabilities.get(change.kind, change.interaction)
+        self._check_baseline(change, capability=capability, baseline=baseline)
+        completed = self._completed(change, capability=capability, baseline=baseline)
+        fitted, replaced = fit_to_repertoire(completed, capability=capability)
+        self._check_lengths(fitted, capability=capability)
+        plan = self._render(fitted, capability=capability, tag=tag, baseline=baseline)
+        return replace(plan, remarks=(*plan.remarks, *replaced))
+
+    @abstractmethod
+    def _render(
+        self, change: ChartChange, *, capability: Capability, tag: Tag, baseline: Baseline
+    ) -> WirePlan: ...
+
+    @abstractmethod
+    def parse(self, plan: WirePlan) -> ChartChange:
+        """What the frozen bytes say; for an update the whole entry as it will stand."""
+
+    def _check_baseline(
+        self, change: ChartChange, *, capability: Capability, baseline: Baseline
+    ) -> None:
+        issues = []
+        if baseline.identity is None:
+            issues.append(Issue("patient-unknown", "", "The patient is not known to the EHR."))
+        elif baseline.identity.merged:
+            issues.append(
+                Issue("patient-merged", "", "The patient's record is now part of another record.")
+            )
+        visit = baseline.visit
+        identity = baseline.identity
+        if identity and visit and visit.patient != identity.reference:
+            issues.append(
+                Issue("visit-of-another", "/encounter", "The visit belongs to another patient.")
+            )
+        if change.rule.needs_target:
+            issues += self._target_issues(change, baseline=baseline)
+        if issues:
+            raise self._cannot(change, issues)
+        del capability
+
+    def _target_issues(self, change: ChartChange, *, baseline: Baseline) -> list[Issue]:
+        target = baseline.target
+        if target is None:
+            return [Issue("target-unknown", "", "The entry to change is not known to the EHR.")]
+        if baseline.identity is not None and target.patient != baseline.identity.reference:
+            return [Issue("target-of-another", "", "The entry belongs to another patient.")]
+        issues = [
+            Issue(i.code, i.pointer, i.sentence) for i in change.conflicts_with(target.canonical)
+        ]
+        named = change.model_dump_canonical().get("amends", target.reference)
+        if named != target.reference:
+            issues.append(
+                Issue("contradiction", "/amends", "The change names another note than its target.")
+            )
+        return issues
+
+    def _completed(
+        self, change: ChartChange, *, capability: Capability, baseline: Baseline
+    ) -> ChartChange:
+        visit = baseline.visit
+        is_new = change.interaction in {Interaction.CREATE, Interaction.AMEND}
+        if visit is not None and is_new:
+            change = change.completed(encounter=visit.reference)
+        if capability.needs_encounter and "encounter" not in change.given:
+            raise self._cannot(
+                change,
+                [Issue("missing", "/encounter", f"{self.vendor} files this only in a visit.")],
+            )
+        return change
+
+    def _check_lengths(self, change: ChartChange, *, capability: Capability) -> None:
+        content = change.model_dump_canonical()
+        issues = []
+        for pointer, most in capability.length_caps:
+            value = content.get(pointer.removeprefix("/"))
+            length = len(value) if isinstance(value, str) else _text_length(value)
+            if length > most:
+                label = field_spec(change.kind, pointer).label
+                issues.append(
+                    Issue(
+                        "too-long",
+                        pointer,
+                        f"{label} has {length} characters; {self.vendor} takes at most {most}.",
+                    )
+                )
+        if issues:
+            raise self._cannot(change, issues)
+
+    def _cannot(self, change: ChartChange, issues: Sequence[Issue]) -> CannotBeCarried:
+        return CannotBeCarried(
+            " ".join(issue.sentence for issue in issues),
+            connection_kind=self.kind,
+            interaction=f"{change.kind} {change.interaction}",
+            issues=issues,
+        )
+
+    # --- please do it ---
+
+    @abstractmethod
+    def authenticate(self, step: WireRequest) -> AccessToken:
+        """A fresh token for the step's own narrow scope."""
+
+    @abstractmethod
+    def submit(
+        self, step: WireRequest, *, token: AccessToken, earlier: Sequence[WriteReceipt] = ()
+    ) -> WriteReceipt:
+        """Sends one step once. Returns only what the capability counts as acknowledged; raises otherwise."""
+
+    # --- did you do it ---
+
+    @abstractmethod
+    def find(
+        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
+    ) -> FindResult:
+        """Looks for what was sent. An error while looking is `complete=False`, never absence."""
+
+    # --- what a person can do instead ---
+
+    def copy_card(
+        self, change: ChartChange, *, baseline: Baseline | None = None, sentence: str = ""
+    ) -> CopyCard:
+        """The exact words and values for typing this change into the EHR by hand."""
+        del baseline
+        content = change.model_dump_canonical()
+        lines: list[tuple[str, str]] = []
+        for spec in fields(change.kind, change.interaction):
+            if spec.name not in content or spec.portal_only:
+                continue
+            value = content[spec.name]
+            if spec.compare is Comparison.SECTIONS:
+                lines += [(section["title"], section["text"]) for section in value]
+            else:
+                lines.append((spec.label, words(change.kind, spec.name, value)))
+        if not sentence:
+            capability = self.capabilities.lookup(change.kind, change.interaction)
+            sentence = capability.sentence if capability else ""
+        return CopyCard(
+            title=f"{kind_label(change.kind)}: {change.rule.meaning}",
+            ehr=self.vendor,
+            place=self.places.get(
+                f"{change.kind} {change.interaction}", self.places.get(change.kind, "")
+            ),
+            lines=tuple(lines),
+            sentence=sentence or f"This cannot be written to {self.vendor}.",
+        )
+
+
+# --- the destination's characters ----------------------------------------------------------------
+
+# Reviewed one by one: each replacement means the same to a clinician. A character that is neither in the
+# repertoire nor here is refused: a lost sign reverses meaning.
+REPLACEMENTS: Mapping[str, str] = {
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "not equal to ",
+    "±": "+/-",
+    "½": "1/2",
+    "¼": "1/4",
+    "¾": "3/4",
+    "°": " degrees ",
+    "×": "x",
+    "→": "->",
+    "←": "<-",
+    "–": "-",
+    "—": "-",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "…": "...",
+    "\u00a0": " ",
+    "•": "-",
+}
+# Only before "g": for other units the same sign is spelt otherwise.
+_MICRO = re.compile(r"[µμ](?=g)")
+# A fraction after a whole number would change its value when written out ("2½" is not "21/2").
+_MIXED_NUMBER = re.compile(r"[0-9][½¼¾]")
+
+
+def fit_to_repertoire(
+    change: ChartChange, *, capability: Capability
+) -> tuple[ChartChange, tuple[Remark, ...]]:
+    """The change in the destination's characters, and a remark for each text that was altered.
+
+    Raises `CannotBeCarried` for a character that the destination cannot hold and the table does not replace.
+    """
+    if capability.repertoire.lower() == "utf-8":
+        return change, ()
+    remarks: list[Remark] = []
+    issues: list[Issue] = []
+
+    def fit(value: Any, pointer: str) -> Any:
+        if isinstance(value, str):
+            fitted, swapped, lost = fit_text(value, repertoire=capability.repertoire)
+            if lost:
+                issues.append(
+                    Issue(
+                        "outside-repertoire",
+                        pointer,
+                        f"The EHR cannot hold these characters: {' '.join(lost)}.",
+                    )
+                )
+            elif swapped:
+                shown = ", ".join(f"{old} becomes {new}" for old, new in swapped)
+                remarks.append(Remark("replaced", pointer, f"In this EHR {shown}."))
+            return fitted
+        if isinstance(value, Mapping):
+            return {
+                k: v if k in {"system", "code", "sha256", "acts"} else fit(v, f"{pointer}/{k}")
+                for k, v in value.items()
+            }
+        if isinstance(value, list):
+            return [fit(item, f"{pointer}/{index}") for index, item in enumerate(value)]
+        return value
+
+    content = {
+        name: fit(value, f"/{name}") for name, value in change.model_dump_canonical().items()
+    }
+    if not issues and remarks:
+        _drop_moved_spans(content, remarks)
+        try:
+            change = parse_change(change.kind, change.interaction, content)
+        except ChangeInvalid as invalid:
+            issues += [Issue(i.code, i.pointer, i.sentence) for i in invalid.issues]
+    if issues:
+        raise CannotBeCarried(
+            " ".join(issue.sentence for issue in issues),
+            interaction=f"{change.kind} {change.interaction}",
+            issues=issues,
+        )
+    return change, tuple(remarks)
+
+
+def _drop_moved_spans(content: dict[str, Any], remarks: Sequence[Remark]) -> None:
+    """Spans belong to the portal's own text; where characters were replaced they no longer fit."""
+    altered = {remark.pointer for remark in remarks}
+    for index, section in enumerate(content.get("sections") or ()):
+        if f"/sections/{index}/text" in altered:
+            section.pop("acts", None)
+
+
+def fit_text(
+    text: str, *, repertoire: str
+) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """(text in the repertoire, replacements made, characters lost) for one text."""
+    swapped: dict[str, str] = {}
+    lost: dict[str, None] = {}
+    micro = {match.start() for match in _MICRO.finditer(text)}
+    mixed = {match.start() + 1 for match in _MIXED_NUMBER.finditer(text)}
+    out = []
+    for index, character in enumerate(text):
+        if _encodable(character, repertoire):
+            out.append(character)
+            continue
+        replacement = "mc" if index in micro else REPLACEMENTS.get(character)
+        if replacement is None or not all(_encodable(c, repertoire) for c in replacement):
+            lost[character] = None
+            continue
+        if index in mixed:
+            replacement = f" {replacement}"
+        swapped[character] = replacement
+        out.append(replacement)
+    return "".join(out), tuple(swapped.items()), tuple(lost)
+
+
+def _encodable(character: str, repertoire: str) -> bool:
+    try:
+        character.encode(repertoire)
+    except UnicodeEncodeError:
+        return False
+    except LookupError:
+        raise AdapterMisconfigured("The connection names an unknown character set.") from None
+    return True
+
+
+def _text_length(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(len(s.get("title", "")) + len(s.get("text", "")) for s in value)
+    return 0

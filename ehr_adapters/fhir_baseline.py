@@ -1,0 +1,469 @@
+"""What a FHIR server holds around a change: the baseline, read-back, lost writes, name-alikes."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from ehr_adapters.base import EhrAdapter, Settings
+from ehr_adapters.canonical.base import fhir_type
+from ehr_adapters.canonical.exact_json import dumps, loads
+from ehr_adapters.canonical.fhir_r4 import (
+    CanonicalForm,
+    comparable,
+    described,
+    from_fhir,
+    identity_of,
+    visit_of,
+)
+from ehr_adapters.capabilities import FindMethod
+from ehr_adapters.contract import (
+    TAG_SYSTEM,
+    Baseline,
+    FindHit,
+    FindResult,
+    NameAlikes,
+    PatientIdentity,
+    ReadRequest,
+    Snapshot,
+    Tag,
+    Unreadable,
+    WirePlan,
+    name_key,
+)
+from ehr_adapters.errors import AdapterError, AdapterMisconfigured
+from ehr_adapters.fhir_reading import FhirReader, FhirSettings
+from ehr_adapters.http import EgressList, EgressRefused, HttpClient
+
+# Entries that are only shown beside a change: (resource type, search, scope).
+_CONTEXT = {
+    "allergies": (("AllergyIntolerance", {}),),
+    "medications": (
+        ("MedicationRequest", {"status": "active"}),
+        ("MedicationStatement", {"status": "active"}),
+    ),
+    "results": (("Observation", {"category": "laboratory", "_sort": "-date"}),),
+}
+_CONTEXT_WORDS = {
+    "allergies": "allergies",
+    "medications": "medications",
+    "results": "laboratory results",
+    "problem": "problems",
+    "note": "notes of the visit",
+}
+_NEIGHBOURHOOD = {"problem": "problems", "note": "notes"}
+_ACTIVE = frozenset({"active", "recurrence", "relapse"})
+
+
+class FhirBaseline(EhrAdapter):
+    """The reading half of a FHIR adapter."""
+
+    Settings: ClassVar[type[Settings]] = FhirSettings
+    settings: FhirSettings
+
+    @contextmanager
+    def _client(self) -> Iterator[HttpClient]:
+        connection = self.connection
+        try:
+            egress = EgressList.for_urls(
+                connection.base_url, connection.token_url, environment=connection.environment
+            )
+        except EgressRefused as refused:
+            raise AdapterMisconfigured(str(refused)) from None
+        with HttpClient(
+            egress=egress,
+            connect_timeout=connection.connect_timeout,
+            read_timeout=connection.read_timeout,
+            ca_file=self.settings.ca_file,
+        ) as client:
+            yield client
+
+    @contextmanager
+    def _reading(self, scope: str, *, seconds: float | None = None) -> Iterator[FhirReader]:
+        with self._client() as client:
+            yield FhirReader(
+                self.connection,
+                settings=self.settings,
+                client=client,
+                scope=scope,
+                seconds=seconds or self.connection.deadline,
+                moved=self._moved,
+            )
+
+    def _moved(self, facts: Mapping[str, Any]) -> AdapterError | None:
+        """The error for a read that was answered with a redirect, where this EHR means something by it."""
+        del facts
+        return None
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def read(self, request: ReadRequest) -> Baseline:
+        resource_type = fhir_type(request.kind)
+        types = {"Patient", "Encounter", "Practitioner", resource_type, "Binary"}
+        types |= {t for what in request.context for t, _ in _CONTEXT[what]}
+        scope = " ".join(
+            f"system/{t}.{'r' if t in {'Patient', 'Encounter', 'Practitioner', 'Binary'} else 'rs'}"
+            for t in sorted(types)
+        )
+        missing: list[str] = []
+        unreadable: list[Unreadable] = []
+        with self._reading(scope, seconds=request.deadline) as reader:
+
+            def one(role: str, reference: str, type_name: str, kind: str = "") -> Snapshot | None:
+                if not reference:
+                    return None
+                resource = reader.resource(_local(reference, type_name))
+                if resource is None:
+                    missing.append(role)
+                    return None
+                return self._snapshot(resource, role=role, kind=kind, at=request.at, reader=reader)
+
+            patient = one("patient", request.patient, "Patient")
+            encounter = one("encounter", request.encounter, "Encounter")
+            target = one("target", request.target, resource_type, request.kind)
+            practitioner = None
+            try:
+                practitioner = one("practitioner", request.practitioner, "Practitioner")
+            except AdapterError as failed:
+                unreadable.append(_unreadable("practitioner", "the clinician's entry", failed))
+            neighbours: list[Snapshot] = []
+            if patient is not None and request.neighbourhood:
+                neighbours += self._neighbourhood(
+                    request, patient=patient, reader=reader, unreadable=unreadable
+                )
+            if patient is not None:
+                for what in request.context:
+                    neighbours += self._context(
+                        what, request=request, patient=patient, reader=reader, unreadable=unreadable
+                    )
+        return Baseline(
+            read_at=request.at,
+            patient=patient,
+            encounter=encounter,
+            target=target,
+            practitioner=practitioner,
+            neighbourhood=tuple(neighbours),
+            identity=identity_of(loads(patient.raw)) if patient else None,
+            visit=visit_of(loads(encounter.raw), base_url=self.connection.base_url)
+            if encounter
+            else None,
+            missing=tuple(missing),
+            unreadable=tuple(unreadable),
+        )
+
+    def _neighbourhood(
+        self,
+        request: ReadRequest,
+        *,
+        patient: Snapshot,
+        reader: FhirReader,
+        unreadable: list[Unreadable],
+    ) -> list[Snapshot]:
+        query = [("patient", self._patient_parameter(patient.id))]
+        if request.kind == "note":
+            if not request.encounter:
+                return []
+            query.append(("encounter", _local(request.encounter, "Encounter")))
+        found = self._searched(
+            request.kind, fhir_type(request.kind), query, reader=reader, unreadable=unreadable
+        )
+        snapshots = [
+            self._snapshot(entry, role="neighbour", kind=request.kind, at=request.at, reader=reader)
+            for entry in found
+        ]
+        return [s for s in snapshots if self._is_neighbour(s, request=request, patient=patient)]
+
+    def _is_neighbour(self, snapshot: Snapshot, *, request: ReadRequest, patient: Snapshot) -> bool:
+        """The active entries of the kind about this patient; for a note, those of the visit. A server that
+        passes over a search parameter answers with more than was asked for."""
+        if snapshot.patient != patient.reference or snapshot.reference == _local(
+            request.target, snapshot.resource_type
+        ):
+            return False
+        value = snapshot.canonical
+        if request.kind == "note":
+            return value.get("status") != "entered-in-error" and value.get("encounter") == _local(
+                request.encounter, "Encounter"
+            )
+        return value.get("clinical_status", "active") in _ACTIVE and value.get(
+            "verification"
+        ) not in {"refuted", "entered-in-error"}
+
+    def _context(
+        self,
+        what: str,
+        *,
+        request: ReadRequest,
+        patient: Snapshot,
+        reader: FhirReader,
+        unreadable: list[Unreadable],
+    ) -> list[Snapshot]:
+        snapshots = []
+        for resource_type, parameters in _CONTEXT[what]:
+            query = [("patient", self._patient_parameter(patient.id)), *parameters.items()]
+            found = self._searched(
+                what, resource_type, query, reader=reader, unreadable=unreadable, pages=2
+            )
+            snapshots += [
+                self._snapshot(entry, role=what, kind="", at=request.at, reader=None)
+                for entry in found
+            ]
+        return [s for s in snapshots if s.patient == patient.reference]
+
+    def _searched(
+        self,
+        what: str,
+        resource_type: str,
+        query: Sequence[tuple[str, str]],
+        *,
+        reader: FhirReader,
+        unreadable: list[Unreadable],
+        pages: int | None = None,
+    ) -> list[dict[str, Any]]:
+        words = _CONTEXT_WORDS[what]
+        name = _NEIGHBOURHOOD.get(what, what)
+        try:
+            found = reader.search(resource_type, query, max_pages=pages)
+        except AdapterError as failed:
+            unreadable.append(_unreadable(name, words, failed))
+            return []
+        if not found.complete:
+            unreadable.append(
+                Unreadable(name, found.reason, f"Not all {words} could be read ({found.reason}).")
+            )
+        return found.entries
+
+    def _patient_parameter(self, patient_id: str) -> str:
+        return f"Patient/{patient_id}"
+
+    def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
+        resource_type = fhir_type(kind)
+        with self._reading(f"system/Binary.r system/{resource_type}.r") as reader:
+            resource = reader.resource(_local(reference, resource_type))
+            if resource is None:
+                return None
+            return self._snapshot(resource, role="target", kind=kind, at=at, reader=reader)
+
+    def _snapshot(
+        self,
+        resource: dict[str, Any],
+        *,
+        role: str,
+        kind: str,
+        at: datetime,
+        reader: FhirReader | None,
+    ) -> Snapshot:
+        base_url = self.connection.base_url
+        meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
+        full = reader.with_texts(resource) if reader and kind == "note" else resource
+        form = self._canonical(full) if kind else CanonicalForm(kind="", content={})
+        about = resource.get("subject") or resource.get("patient") or {}
+        subject = about.get("reference", "") if isinstance(about, dict) else ""
+        resource_type = str(resource.get("resourceType", ""))
+        return Snapshot(
+            role=role,
+            resource_type=resource_type,
+            id=str(resource.get("id", "")),
+            raw=dumps(resource),
+            read_at=at,
+            kind=kind,
+            patient=_relative(str(subject), base_url)
+            if resource_type != "Patient"
+            else f"Patient/{resource.get('id', '')}",
+            canonical=form.content,
+            comparable=self._comparable(full, kind=kind),
+            version_id=str((meta or {}).get("versionId", "")),
+            last_updated=str((meta or {}).get("lastUpdated", "")),
+            ids={"read": str(resource.get("id", "")), "write": str(resource.get("id", ""))},
+            uncarried=tuple(one.place for one in form.uncarried),
+            tags=form.tags,
+            display=described(resource),
+        )
+
+    def _canonical(self, resource: Mapping[str, Any]) -> CanonicalForm:
+        return from_fhir(resource, tag_system=TAG_SYSTEM, base_url=self.connection.base_url)
+
+    def _comparable(self, resource: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+        declared = [c for c in self.capabilities if c.kind == kind]
+        return comparable(
+            resource,
+            server_owned={path for c in declared for path in c.server_owned},
+            rules={(t.path, t.rule) for c in declared for t in c.transformations},
+            base_url=self.connection.base_url,
+        )
+
+    # --- name-alikes -----------------------------------------------------------------------------
+
+    def find_name_alikes(self, identity: PatientIdentity, *, at: datetime) -> NameAlikes:
+        del at
+        families = {
+            name
+            for name in (identity.family, *(n.family for n in identity.previous_names))
+            if name_key(name)
+        }
+        candidates: dict[str, PatientIdentity] = {}
+        complete = bool(families)
+        with self._reading("system/Patient.rs") as reader:
+            for query in self._alike_queries(identity, families=sorted(families)):
+                try:
+                    found = reader.search("Patient", query)
+                except AdapterError:
+                    complete = False
+                    continue
+                complete = complete and found.complete
+                for entry in found.entries:
+                    one = identity_of(entry)
+                    if one.id and identity.is_name_alike(one):
+                        candidates[one.id] = one
+        return NameAlikes(
+            candidates=tuple(candidates[i] for i in sorted(candidates)),
+            complete=complete,
+            checked=("family", *(("mrn",) if self._searches_record_numbers() else ())),
+        )
+
+    def _searches_record_numbers(self) -> bool:
+        return True
+
+    def _alike_queries(
+        self, identity: PatientIdentity, *, families: Sequence[str]
+    ) -> Iterator[list[tuple[str, str]]]:
+        for family in families:
+            yield [("family", family)]
+        if self._searches_record_numbers():
+            for system, value in identity.mrns[:2]:
+                tokens = [f"{system}|{n}" if system else n for n in neighbouring_numbers(value)]
+                for start in range(0, len(tokens), 50):
+                    yield [("identifier", ",".join(tokens[start : start + 50]))]
+
+    # --- finding ---------------------------------------------------------------------------------
+
+    def find(
+        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
+    ) -> FindResult:
+        method = plan.find
+        try:
+            if method is FindMethod.TARGET:
+                return self._find_target(plan, since=since, at=at)
+            if method is FindMethod.EXACT:
+                return self._find_exact(tags, plan, since=since, at=at)
+            if method is FindMethod.SCAN:
+                return self._find_scan(tags, plan, since=since, at=at)
+        except AdapterError as failed:
+            return FindResult(
+                method=method, since=since, until=at, complete=False, reason=failed.name
+            )
+        return FindResult(
+            method=FindMethod.NONE,
+            since=since,
+            until=at,
+            complete=False,
+            reason="This EHR does not show such entries.",
+        )
+
+    def _find_target(self, plan: WirePlan, *, since: datetime, at: datetime) -> FindResult:
+        snapshot = self.read_entry(kind=plan.kind, reference=plan.target, at=at)
+        hits = () if snapshot is None else (FindHit(snapshot),)
+        return FindResult(
+            method=FindMethod.TARGET, since=since, until=at, pages=1, complete=True, hits=hits
+        )
+
+    def _find_exact(
+        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
+    ) -> FindResult:
+        resource_type = fhir_type(plan.kind)
+        hits: dict[str, FindHit] = {}
+        pages, complete, reason = 0, True, ""
+        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
+            for tag in tags:
+                found = reader.search(
+                    resource_type,
+                    [("identifier", tag.token)],
+                    headers={"Prefer": "handling=strict"},
+                )
+                pages += found.pages
+                complete, reason = complete and found.complete, reason or found.reason
+                for entry in found.entries:
+                    snapshot = self._snapshot(
+                        entry, role="found", kind=plan.kind, at=at, reader=reader
+                    )
+                    if snapshot.carries(tag):
+                        hits[snapshot.reference] = FindHit(snapshot, tag)
+                    else:
+                        # The server passed over the search parameter: what it left out proves nothing.
+                        complete, reason = False, "The EHR did not search by the identifier."
+        return FindResult(
+            method=FindMethod.EXACT,
+            since=since,
+            until=at,
+            pages=pages,
+            complete=complete,
+            hits=tuple(hits[r] for r in sorted(hits)),
+            reason=reason,
+        )
+
+    def _find_scan(
+        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
+    ) -> FindResult:
+        resource_type = fhir_type(plan.kind)
+        patient = plan.patient.removeprefix("Patient/")
+        day = (since - timedelta(days=1)).date().isoformat()
+        query = [("patient", self._patient_parameter(patient)), *self._scan_window(plan, day=day)]
+        hits: dict[str, FindHit] = {}
+        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
+            found = reader.search(resource_type, query)
+            for entry in found.entries:
+                snapshot = self._snapshot(entry, role="found", kind=plan.kind, at=at, reader=reader)
+                for tag in tags:
+                    if snapshot.carries(tag):
+                        hits[snapshot.reference] = FindHit(snapshot, tag)
+            complete = found.complete and not reader.texts_unread
+            reason = found.reason or ("A text could not be read." if reader.texts_unread else "")
+        return FindResult(
+            method=FindMethod.SCAN,
+            since=since,
+            until=at,
+            pages=found.pages,
+            complete=complete,
+            hits=tuple(hits[r] for r in sorted(hits)),
+            reason=reason,
+        )
+
+    def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
+        del plan
+        return [("date", f"ge{day}")]
+
+
+def _local(reference: str, type_name: str) -> str:
+    """ "Type/id" of a reference that may be a bare id; "" stays empty. Another type gives an id that no
+    server has."""
+    if not reference:
+        return ""
+    return reference if reference.startswith(f"{type_name}/") else f"{type_name}/{reference}"
+
+
+def _relative(reference: str, base_url: str) -> str:
+    base = base_url.rstrip("/") + "/"
+    return reference.removeprefix(base).split("/_history/", 1)[0]
+
+
+def _unreadable(what: str, words: str, failed: AdapterError) -> Unreadable:
+    return Unreadable(what, failed.name, f"The {words} could not be read: {failed.sentence}")
+
+
+def neighbouring_numbers(value: str) -> list[str]:
+    """Every record number one digit or one swap of neighbours away; none for a number that is no number."""
+    if not re.fullmatch(r"[0-9]{4,12}", value):
+        return []
+    out = dict.fromkeys(
+        value[:i] + digit + value[i + 1 :]
+        for i in range(len(value))
+        for digit in "0123456789"
+        if digit != value[i]
+    )
+    out |= dict.fromkeys(
+        value[:i] + value[i + 1] + value[i] + value[i + 2 :]
+        for i in range(len(value) - 1)
+        if value[i] != value[i + 1]
+    )
+    return list(out)

@@ -1,0 +1,64 @@
+"""Kind of connection -> adapter class. The only way to behaviour; imported by the gateway alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ehr_adapters.base import EhrAdapter
+from ehr_adapters.capabilities import CapabilitySet
+from ehr_adapters.contract import Connection
+from ehr_adapters.errors import AdapterMisconfigured
+from ehr_adapters.vendors.epic import EpicAdapter
+from ehr_adapters.vendors.generic_r4 import GenericR4Adapter
+
+_ADAPTERS: dict[str, type[EhrAdapter]] = {
+    adapter.kind: adapter for adapter in (GenericR4Adapter, EpicAdapter)
+}
+
+
+def all_kinds() -> tuple[str, ...]:
+    """The kinds of connection that can be made."""
+    return tuple(_ADAPTERS)
+
+
+def get_adapter(connection: Connection) -> EhrAdapter:
+    """The adapter of a connection; raises `AdapterMisconfigured` for an unknown kind or unusable settings."""
+    return _adapter_class(connection.kind)(connection)
+
+
+def vendor_name(kind: str) -> str:
+    """What a clinician calls the EHR."""
+    return _adapter_class(kind).vendor
+
+
+def settings_schema(kind: str) -> dict[str, Any]:
+    """JSON Schema of a connection's settings."""
+    return _adapter_class(kind).Settings.model_json_schema()
+
+
+def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(RFC 6901 pointer, sentence) for everything wrong with a connection's settings; empty when usable."""
+    try:
+        _adapter_class(kind).Settings.model_validate(dict(settings))
+    except AdapterMisconfigured as unknown:
+        return (("", str(unknown)),)
+    except ValidationError as refused:
+        return tuple(
+            ("".join(f"/{part}" for part in error["loc"]), f"{error['msg']}.")
+            for error in refused.errors(include_url=False, include_input=False)
+        )
+    return ()
+
+
+def declared_capabilities(kind: str, settings: Mapping[str, Any] | None = None) -> CapabilitySet:
+    """What the adapter of a kind can say, with the given settings or none."""
+    adapter = _adapter_class(kind)
+    return adapter.declared(adapter.Settings.model_validate(dict(settings or {})))
+
+
+def _adapter_class(kind: str) -> type[EhrAdapter]:
+    try:
+        return _ADAPTERS[kind]
+    except KeyError:
+        raise AdapterMisconfigured("There is no adapter of this kind.") from None

@@ -1,0 +1,423 @@
+"""Epic: notes filed as unsigned drafts, problems into the holding tank, everything else by hand.
+
+The facts are those that Epic publishes or that its sandbox showed: an empty 201 with a relative
+Location, no ETag, If-None-Exist passed over, the scope of a token request passed over, a number of
+its own in `issue.details.coding`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ehr_adapters.canonical.base import ChartChange
+from ehr_adapters.canonical.fhir_r4 import CanonicalForm, FhirForm, Uncarried
+from ehr_adapters.canonical.note import REFERENCE_LINE, comment_text, read_comment_text
+from ehr_adapters.capabilities import (
+    Acknowledgement,
+    Capability,
+    CapabilitySet,
+    Finality,
+    FindMethod,
+    RetryClass,
+    Transformation,
+)
+from ehr_adapters.contract import Baseline, PatientIdentity, Tag, WirePlan, WireRequest
+from ehr_adapters.errors import (
+    AdapterError,
+    AlreadyThere,
+    ContentRefused,
+    Issue,
+    NotPermitted,
+    PatientMoved,
+    RateLimited,
+    ServerError,
+)
+from ehr_adapters.fhir_http import FhirHttpAdapter
+from ehr_adapters.fhir_reading import FHIR_JSON, FhirSettings
+from ehr_adapters.http import Reply
+
+COMMENT_LENGTH = 450
+_NOTES = "Epic DocumentReference.Create (Clinical Notes), specification 1046"
+_PROBLEMS = "Epic Condition.Create (Problems), specification 949"
+_DATE = "2026-11-20"
+_BY_HAND = "Epic offers no way to {what} from outside. Type it in Epic with the copy card."
+
+
+@dataclass(frozen=True, slots=True)
+class EpicCode:
+    """What one of Epic's numbers means: the branch, a sentence for a clinician, the next step."""
+
+    branch: type[AdapterError]
+    sentence: str
+    next_step: str
+
+
+_CORRECT = "Correct the draft; the refused one is kept."
+_ADMINISTRATOR = "Ask the Epic administrator; the draft is kept."
+
+EPIC_CODES: Mapping[str, EpicCode] = {
+    "4100": EpicCode(
+        ContentRefused, "Epic does not know something that the draft refers to.", _CORRECT
+    ),
+    "4102": EpicCode(ContentRefused, "Epic did not accept something in the draft.", _CORRECT),
+    "4103": EpicCode(ContentRefused, "What the draft refers to was deleted in Epic.", _CORRECT),
+    "4107": EpicCode(
+        PatientMoved,
+        "In Epic this patient's record is now part of another record. Nothing was written.",
+        "Find the patient's current record and draft again.",
+    ),
+    "4118": EpicCode(
+        NotPermitted, "The portal is not authorised for this in Epic.", _ADMINISTRATOR
+    ),
+    "4130": EpicCode(
+        NotPermitted,
+        "Epic protects this record (break the glass). Nothing was written.",
+        "Open the record in Epic yourself.",
+    ),
+    "4131": EpicCode(
+        NotPermitted,
+        "Epic protects this record (break the glass). Nothing was written.",
+        "Open the record in Epic yourself.",
+    ),
+    "4134": EpicCode(
+        NotPermitted,
+        "Epic protects this record (break the glass). Nothing was written.",
+        "Open the record in Epic yourself.",
+    ),
+    "4135": EpicCode(
+        RateLimited,
+        "Epic takes no more documents for this patient today.",
+        "It is tried again tomorrow.",
+    ),
+    "40000": EpicCode(
+        NotPermitted,
+        "This Epic installation has not mapped the code yet. Nothing was written.",
+        _ADMINISTRATOR,
+    ),
+    "59012": EpicCode(
+        ContentRefused,
+        "Epic takes a problem from outside only as provisional.",
+        "Set the certainty to provisional.",
+    ),
+    "59101": EpicCode(ContentRefused, "Epic could not use a part of the draft.", _CORRECT),
+    "59102": EpicCode(ContentRefused, "Epic could not use a part of the draft.", _CORRECT),
+    "59105": EpicCode(ContentRefused, "Epic could not read the draft.", _CORRECT),
+    "59108": EpicCode(ContentRefused, "Epic misses something that it requires.", _CORRECT),
+    "59111": EpicCode(ContentRefused, "Epic does not accept a value in the draft.", _CORRECT),
+    "59141": EpicCode(
+        AlreadyThere, "Epic says that it already holds this.", "The chart is searched for it."
+    ),
+    "59144": EpicCode(
+        ContentRefused, "Epic does not find something that the draft refers to.", _CORRECT
+    ),
+    "59159": EpicCode(
+        ContentRefused, "A rule of this Epic installation forbids the draft.", _CORRECT
+    ),
+    "59177": EpicCode(
+        ServerError,
+        "Epic had an internal fault. It is not known whether it wrote the change.",
+        "The chart is searched for it.",
+    ),
+    "59187": EpicCode(
+        NotPermitted, "This Epic installation has no place for these values.", _ADMINISTRATOR
+    ),
+    "59188": EpicCode(
+        NotPermitted, "This Epic installation has no row for this value.", _ADMINISTRATOR
+    ),
+    "59189": EpicCode(ContentRefused, "Epic did not file the value.", _CORRECT),
+}
+# Numbers that stand beside a success or a plain search and say nothing of a refusal.
+_INFORMATIONAL = {"4101", "59100", "59109"}
+
+
+class EpicSettings(FhirSettings):
+    """Settings of one Epic customer. Epic passes over the scope that is asked for, so wider tokens are normal."""
+
+    accept_wider_grant: bool = Field(default=True, title="Accept tokens wider than asked for")
+    scope_syntax: str = Field(default="v1", pattern="^v[12]$", title="Spelling of scopes")
+    drafts_listed_probed: str = Field(
+        default="",
+        pattern=r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?$",
+        title="An unsigned note with the portal's last line was found again by search, on",
+    )
+    notes_cap: int = Field(default=60_000, ge=1000, title="Characters in one note")
+    processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")
+    index_lag_seconds: int = Field(default=900, ge=0, title="Longest delay of a search")
+    record_number_search: bool = Field(
+        default=False, title="Search for patients whose record number is one digit away"
+    )
+
+
+class EpicAdapter(FhirHttpAdapter):
+    """Epic's FHIR R4 write interfaces."""
+
+    kind: ClassVar[str] = "epic"
+    version: ClassVar[str] = "1"
+    vendor: ClassVar[str] = "Epic"
+    Settings = EpicSettings
+    settings: EpicSettings
+    note_content_type: ClassVar[str] = "text/plain"
+    places: ClassVar[dict[str, str]] = {
+        "note": "Notes activity of the visit, New Note",
+        "note amend": "Chart Review, Notes: open the signed note, Addendum",
+        "note update": "Notes activity of the visit: open your unsigned note, Edit",
+        "note entered-in-error": "Chart Review, Notes: open the note, Retract or Delete",
+        "problem": "Problem List activity, Add",
+        "problem update": "Problem List activity: open the problem, Change",
+        "problem resolve": "Problem List activity: open the problem, Resolve",
+        "problem entered-in-error": "Problem List activity: open the problem, Delete with the reason “Error”",
+    }
+
+    @classmethod
+    def declared(cls, settings: Any) -> CapabilitySet:
+        bounds: dict[str, Any] = {
+            "processing_bound_seconds": settings.processing_bound_seconds,
+            "index_lag_seconds": settings.index_lag_seconds,
+            "repertoire": settings.repertoire,
+            "source_date": _DATE,
+            "acknowledgement": Acknowledgement.CREATED_WITH_LOCATION,
+        }
+        return CapabilitySet(
+            (
+                Capability(
+                    kind="note",
+                    interaction="create",
+                    transport="FHIR R4 create",
+                    finality=Finality.FILED_UNSIGNED,
+                    find=FindMethod.SCAN,
+                    retry=RetryClass.S3 if settings.drafts_listed_probed else RetryClass.S4,
+                    tag_places=("last line",),
+                    needs_encounter=True,
+                    not_carried=(
+                        "/sections/*/code",
+                        "/attachments",
+                        "/patient_release",
+                        "/sensitivity",
+                    ),
+                    length_caps=(("/sections", settings.notes_cap),),
+                    server_owned=(
+                        "identifier",
+                        "category",
+                        "date",
+                        "custodian",
+                        "authenticator",
+                        "description",
+                    ),
+                    transformations=(
+                        Transformation(
+                            "content.attachment.plain_text",
+                            "line_ends",
+                            "Line ends and blanks at line ends may differ.",
+                        ),
+                        Transformation(
+                            "type", "display", "Epic writes its own words for the type."
+                        ),
+                        Transformation(
+                            "context.period", "ignored", "Epic fills the period from the visit."
+                        ),
+                        Transformation(
+                            "author",
+                            "ignored",
+                            "Epic files a note without author under its own user.",
+                        ),
+                    ),
+                    source=_NOTES,
+                    **bounds,
+                ),
+                Capability(
+                    kind="problem",
+                    interaction="create",
+                    transport="FHIR R4 create",
+                    finality=Finality.STAGED,
+                    find=FindMethod.NONE,
+                    retry=RetryClass.S4,
+                    tag_places=("note",),
+                    read_back_by_id=False,
+                    not_carried=(
+                        "/side",
+                        "/severity",
+                        "/stage",
+                        "/abatement",
+                        "/encounter",
+                        "/sensitivity",
+                    ),
+                    length_caps=(("/note", COMMENT_LENGTH - len(REFERENCE_LINE) - 16),),
+                    server_owned=("identifier", "recordedDate", "recorder", "asserter"),
+                    transformations=(
+                        Transformation("code", "display", "Epic writes the coding's words."),
+                    ),
+                    source=_PROBLEMS,
+                    **bounds,
+                ),
+                *(
+                    Capability(
+                        kind=kind,
+                        interaction=interaction,
+                        supported=False,
+                        sentence=_BY_HAND.format(what=what),
+                        degrade=("copy_card",),
+                        source=_NOTES if kind == "note" else _PROBLEMS,
+                        source_date=_DATE,
+                    )
+                    for kind, interaction, what in (
+                        ("note", "update", "change a note that is filed"),
+                        ("note", "amend", "add an addendum to a signed note"),
+                        ("note", "entered-in-error", "mark a note as entered in error"),
+                        ("problem", "update", "change a problem"),
+                        ("problem", "resolve", "resolve a problem"),
+                        ("problem", "entered-in-error", "mark a problem as entered in error"),
+                    )
+                ),
+            ),
+            vendor=cls.vendor,
+            version=cls.version,
+        )
+
+    # --- how would you say this ------------------------------------------------------------------
+
+    def _render(
+        self, change: ChartChange, *, capability: Capability, tag: Tag, baseline: Baseline
+    ) -> WirePlan:
+        issues = list(self._problem_issues(change)) if change.kind == "problem" else []
+        if issues:
+            raise self._cannot(change, issues)
+        return super()._render(change, capability=capability, tag=tag, baseline=baseline)
+
+    @staticmethod
+    def _problem_issues(change: ChartChange) -> Iterator[Issue]:
+        content = change.model_dump_canonical()
+        if content["category"] != "problem-list-item":
+            yield Issue(
+                "unsupported",
+                "/category",
+                "Epic takes no diagnosis of a visit from outside; only the problem list can be proposed to.",
+            )
+        if content["verification"] != "provisional":
+            yield Issue(
+                "unsupported",
+                "/verification",
+                "Epic takes a problem from outside only as provisional.",
+            )
+        if content["clinical_status"] != "active":
+            yield Issue(
+                "unsupported",
+                "/clinical_status",
+                "Epic takes a problem from outside only as active.",
+            )
+        for index, code in enumerate(content["code"]):
+            if not code.get("display"):
+                yield Issue(
+                    "missing", f"/code/{index}/display", "Epic needs the words of the code as well."
+                )
+
+    def _to_fhir(
+        self,
+        change: ChartChange,
+        *,
+        patient: PatientIdentity,
+        tag: Tag,
+        current: Mapping[str, Any] | None,
+    ) -> FhirForm:
+        form = super()._to_fhir(change, patient=patient, tag=tag, current=current)
+        resource = dict(form.resource)
+        # Epic keeps no label and no foreign identifier on these; the tag stands in the text.
+        resource.pop("meta", None)
+        resource.pop("identifier", None)
+        uncarried = list(form.uncarried)
+        content = change.model_dump_canonical()
+        if content.get("sensitivity", "normal") != "normal":
+            uncarried.append(
+                Uncarried("/sensitivity", "Epic does not take the sensitivity label from outside.")
+            )
+        if change.kind == "note":
+            resource.pop("category", None)
+        else:
+            resource["note"] = [
+                {"text": comment_text(text=content.get("note") or "", short=tag.short)}
+            ]
+            for name, element, sentence in (
+                (
+                    "side",
+                    "bodySite",
+                    "The side is not sent to Epic: choose a code that names it, or say it in the comment.",
+                ),
+                ("severity", "severity", "The severity is not sent to Epic."),
+                ("stage", "stage", "The stage is not sent to Epic."),
+                ("abatement", "abatementDateTime", "The end date is not sent to Epic."),
+                ("encounter", "encounter", "The visit is not sent to Epic with a problem."),
+            ):
+                if resource.pop(element, None) is not None:
+                    uncarried.append(Uncarried(f"/{name}", sentence))
+        return FhirForm(resource, tuple(uncarried))
+
+    def _frozen_headers(
+        self, *, capability: Capability, tag: Tag, version: str, is_new: bool
+    ) -> Iterator[tuple[str, str]]:
+        del capability, tag, version, is_new
+        yield "Content-Type", FHIR_JSON
+        yield "Accept", FHIR_JSON
+
+    def _canonical(self, resource: Mapping[str, Any]) -> CanonicalForm:
+        form = super()._canonical(resource)
+        if form.kind != "problem" or "note" not in form.content:
+            return form
+        text, short = read_comment_text(form.content["note"])
+        content = {k: v for k, v in form.content.items() if k != "note"}
+        if text:
+            content["note"] = text
+        return CanonicalForm(
+            form.kind, content, form.uncarried, (*form.tags, short) if short else form.tags
+        )
+
+    # --- what the answers mean -------------------------------------------------------------------
+
+    def _is_acknowledged(self, step: WireRequest, reply: Reply, reference: str) -> bool:
+        """Epic's create answers 201 with a Location; anything less is no acknowledgement."""
+        del step
+        return reply.status == 201 and bool(reply.header("location")) and bool(reference)
+
+    def _refusal(self, step: WireRequest, reply: Reply, facts: dict[str, Any]) -> AdapterError:
+        known = self._by_number(facts)
+        return known or super()._refusal(step, reply, facts)
+
+    def _moved(self, facts: Mapping[str, Any]) -> AdapterError | None:
+        if facts["vendor_code"] == "4107":
+            return self._by_number(dict(facts))
+        return None
+
+    @staticmethod
+    def _by_number(facts: dict[str, Any]) -> AdapterError | None:
+        """The branch by Epic's own number; the status decides where there is none."""
+        number = facts["vendor_code"]
+        if number in _INFORMATIONAL or number not in EPIC_CODES:
+            return None
+        if facts["status"] in {401, 429}:
+            return None
+        meaning = EPIC_CODES[number]
+        branch = meaning.branch
+        if number == "59189" and any(
+            re.sub(r"\s", "", issue.pointer) == "code/instant" for issue in facts["issues"]
+        ):
+            branch = AlreadyThere
+            meaning = EPIC_CODES["59141"]
+        if facts["status"] >= 500 and branch is not AlreadyThere:
+            # A refusal inside a fault of the server proves nothing about the chart.
+            branch = ServerError
+            return branch(**facts)
+        more = {"retry_after": 86400.0} if number == "4135" else {}
+        return branch(meaning.sentence, **{**facts, **more, "next_step": meaning.next_step})
+
+    # --- searching -------------------------------------------------------------------------------
+
+    def _patient_parameter(self, patient_id: str) -> str:
+        return patient_id
+
+    def _searches_record_numbers(self) -> bool:
+        return self.settings.record_number_search
+
+    def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
+        del plan
+        return [("category", "clinical-note"), ("date", f"ge{day}")]
