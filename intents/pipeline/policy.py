@@ -66,7 +66,7 @@ class PolicyContext:
     can be asked about a note. Sets of codes are RxNorm, SNOMED CT, LOINC or ICD-10-CM codes as text.
     """
 
-    # who asks, and how far it may go
+    # who asks, and how far it may go; lanes: draft, suggest, commit; granted also none
     agent_id: str | None = None
     agent_enabled: bool | None = None
     model_known: bool | None = None
@@ -93,7 +93,7 @@ class PolicyContext:
     written_by_portal: bool | None = None
     # whose chart, by what right
     purpose: str | None = None
-    consent: str | None = None  # permit, deny, unknown
+    consent: str | None = None  # permit, deny, none (no directive applies)
     identity: str | None = None  # verified, doubtful
     encounter: str | None = None  # open, closed, none, unknown
     under_18: bool | None = None
@@ -139,7 +139,11 @@ class PolicyContext:
     @classmethod
     def from_input(cls, data: Mapping[str, Any]) -> "PolicyContext":
         """The facts of a stored verdict, so that it can be decided again under other rules."""
-        return cls(**{k: frozenset(v) if isinstance(v, list) else v for k, v in data.items()})
+        facts: dict[str, Any] = {
+            name: frozenset(value) if isinstance(value, list) else value
+            for name, value in data.items()
+        }
+        return cls(**facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +234,14 @@ def check_policy(*, policy_text: str, schema_text: str) -> tuple[str, ...]:
 def evaluate(context: PolicyContext, *, policy_text: str, schema_text: str) -> Verdict:
     """The verdict on one change. Never raises: what cannot be decided is BLOCKED."""
     facts = context.as_input()
-    tier, reasons, risk = _decide(context, facts, policy_text=policy_text, schema_text=schema_text)
+    tier, reasons, risk, holds = _decide(
+        context, facts, policy_text=policy_text, schema_text=schema_text
+    )
     lane = _lane(context, tier)
     return Verdict(
         tier=tier,
         lane=lane,
-        outcome=_place(context, tier=tier, lane=lane),
+        outcome=Outcome.HELD if holds else _place(context, tier=tier, lane=lane),
         risk=risk,
         reasons=reasons,
         policy_hash=policy_hash(policy_text),
@@ -250,7 +256,8 @@ def _hash(facts: Mapping[str, Any]) -> str:
 
 def _decide(
     context: PolicyContext, facts: Mapping[str, Any], *, policy_text: str, schema_text: str
-) -> tuple[Tier, tuple[Reason, ...], Risk]:
+) -> tuple[Tier, tuple[Reason, ...], Risk, bool]:
+    """Tier, reasons, risk; and whether what blocks only asks for somebody to clear it."""
     missing = context.missing()
     if missing:
         return _blocked(
@@ -279,16 +286,22 @@ def _decide(
         # A forbid that errors is skipped by the engine: without this line it would loosen.
         return _blocked(NOT_EVALUABLE, "The rules could not be evaluated, so nothing is allowed.")
     if not two.allowed:
-        return Tier.BLOCKED, _reasons(rules, two) or _default_deny(), Risk.HIGH
+        return Tier.BLOCKED, _reasons(rules, two) or _default_deny(), Risk.HIGH, _holds(rules, two)
     if not one.allowed:
-        return Tier.DUAL_APPROVAL, _reasons(rules, one, two), Risk.HIGH
+        return Tier.DUAL_APPROVAL, _reasons(rules, one, two), Risk.HIGH, False
     if not now.allowed:
-        return Tier.APPROVAL, _reasons(rules, one), _risk(rules, one)
-    return Tier.AUTONOMOUS, _reasons(rules, now), _risk(rules, now)
+        return Tier.APPROVAL, _reasons(rules, one), _risk(rules, one), False
+    return Tier.AUTONOMOUS, _reasons(rules, now), _risk(rules, now), False
 
 
-def _blocked(rule: str, sentence: str) -> tuple[Tier, tuple[Reason, ...], Risk]:
-    return Tier.BLOCKED, (Reason(rule, sentence),), Risk.HIGH
+def _blocked(rule: str, sentence: str) -> tuple[Tier, tuple[Reason, ...], Risk, bool]:
+    return Tier.BLOCKED, (Reason(rule, sentence),), Risk.HIGH, False
+
+
+def _holds(rules: _Rules, answer: AuthzResult) -> bool:
+    """Every rule that forbids is marked `@hold`: a doubt that a person can clear, not a refusal."""
+    names = answer.diagnostics.reasons
+    return bool(names) and all("hold" in rules.annotations.get(name, {}) for name in names)
 
 
 def _default_deny() -> tuple[Reason, ...]:

@@ -190,6 +190,10 @@ TABLE = [
     row("GATE-03", NO, NOTE, consent="deny"),
     row("GATE-04", NO, NOTE, sensitivity="very-restricted"),
     row("GATE-05", NO, ORDER, deceased=True),
+    row("GATE-11", NO, NOTE, granted_lane="none"),
+    row("GATE-12", NO, NOTE, purpose="HOPERAT", consent="none"),
+    row("NOTE-01", ONE, NOTE, purpose="HOPERAT"),
+    row("NOTE-01", ONE, NOTE, consent="none"),
     # nothing says yes
     row(policy.NO_RULE, NO, NOTE, kind="encounter"),
     row(policy.NO_RULE, NO, NOTE, kind="telepathy"),
@@ -302,6 +306,11 @@ class TestPlacement:
         held = replace(NOTE, holds=one("encounter-closed"))
         assert ask(held).outcome is Outcome.HELD
         assert ask(replace(held, agent_enabled=False)).outcome is Outcome.REJECTED
+
+    def test_of_a_doubt_about_consent_is_a_hold_unless_another_rule_forbids_as_well(self):
+        doubt = replace(NOTE, purpose="HOPERAT", consent="none")
+        assert ask(doubt).outcome is Outcome.HELD
+        assert ask(replace(doubt, agent_enabled=False)).outcome is Outcome.REJECTED
 
     def test_of_an_unknown_lane_is_rejection(self):
         assert ask(replace(NOTE, requested_lane="shout")).outcome is Outcome.REJECTED

@@ -1,0 +1,342 @@
+"""The one door to the EHRs: a connection's row in, contract values out.
+
+Everything that behaves differently from one EHR to the next is asked here. Keys are looked up by name
+in KEY_DIR for the call that needs one, and never leave it; no result is kept but the capabilities, which
+change only with the connection. Reads and writes raise the adapters' own errors, sorted by what is known
+about the chart (`ehr_adapters.errors`).
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from audit.actors import Actor, ActorKind
+from ehr_adapters import registry
+from ehr_adapters.canonical.base import ChartChange
+from ehr_adapters.capabilities import Capability, CapabilitySet
+from ehr_adapters.contract import (
+    AccessToken,
+    Baseline,
+    Connection,
+    CopyCard,
+    FindResult,
+    NameAlikes,
+    PatientIdentity,
+    QuarantineBounds,
+    ReadRequest,
+    Snapshot,
+    Tag,
+    WirePlan,
+    WireRequest,
+    WriteReceipt,
+)
+from ehr_adapters.errors import AdapterError, AdapterMisconfigured
+from intents.governance.models import EhrConnection, Environment
+from intents.governance.tenancy import tenant_context
+from intents.models import Intent
+
+log = logging.getLogger(__name__)
+
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+# --- kinds and settings --------------------------------------------------------------------------
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of connection that can be made."""
+    return registry.all_kinds()
+
+
+def vendor_name(kind: str) -> str:
+    """What a clinician calls an EHR of this kind."""
+    return registry.vendor_name(kind)
+
+
+def settings_schema(kind: str) -> dict[str, Any]:
+    """JSON Schema of the settings of a kind of connection."""
+    return registry.settings_schema(kind)
+
+
+def check_settings(*, kind: str, settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(pointer, sentence) for everything wrong with a connection's settings; empty when usable."""
+    return registry.check_settings(kind, settings)
+
+
+def settings_hash(*, connection: EhrConnection) -> str:
+    """SHA-256 over everything of the connection that shapes what is rendered."""
+    return _values(connection).settings_hash()
+
+
+# --- what it can do ------------------------------------------------------------------------------
+
+_KEPT = 256
+_capabilities: dict[tuple[object, ...], CapabilitySet] = {}
+_capabilities_lock = threading.Lock()
+
+
+def capabilities_for(*, connection: EhrConnection) -> CapabilitySet:
+    """What this connection can say: declared by its adapter, narrowed by the last probe."""
+    key = (connection.pk, settings_hash(connection=connection), connection.probed_at)
+    with _capabilities_lock:
+        kept = _capabilities.get(key)
+    if kept is None:
+        kept = _adapter(connection).capabilities
+        with _capabilities_lock:
+            if len(_capabilities) >= _KEPT:
+                _capabilities.clear()
+            _capabilities[key] = kept
+    return kept
+
+
+def capability(*, connection: EhrConnection, kind: str, interaction: str) -> Capability:
+    """One supported capability; raises `Unsupported` with the sentence why otherwise."""
+    return capabilities_for(connection=connection).get(kind, interaction)
+
+
+def discover(*, connection: EhrConnection, at: datetime) -> CapabilitySet:
+    """What the EHR itself admits today, with evidence. Asks the EHR; raises its errors."""
+    return _adapter(connection, with_key=True).discover(at=at)
+
+
+def probe_due(*, at: datetime) -> int:
+    """Ask every connection what it admits and keep the answer; how many answered.
+
+    A connection that does not answer keeps what was found before: silence takes nothing away.
+    """
+    actor = Actor.system(ActorKind.SCHEDULER)
+    answered = 0
+    for tenant_id, connection_id in EhrConnection.unscoped.values_list("tenant_id", "pk"):
+        with tenant_context(tenant_id):
+            try:
+                found = discover(connection=EhrConnection.objects.get(pk=connection_id), at=at)
+            except (AdapterError, AdapterMisconfigured) as refused:
+                log.warning(
+                    "A connection could not be probed",
+                    extra={"connection_id": str(connection_id), "error": type(refused).__name__},
+                )
+                continue
+            with transaction.atomic():
+                connection = EhrConnection.objects.select_for_update(of=("self",)).get(
+                    pk=connection_id
+                )
+                connection.note_probe(capabilities=found.to_json(), actor=actor, at=at)
+            answered += 1
+    return answered
+
+
+# --- what is there now ---------------------------------------------------------------------------
+
+
+def read(
+    *,
+    connection: EhrConnection,
+    patient_ref: str,
+    kind: str,
+    interaction: str,
+    at: datetime,
+    encounter_ref: str = "",
+    target_ref: str = "",
+    practitioner_ref: str = "",
+    neighbourhood: bool = True,
+    deadline: float | None = None,
+) -> Baseline:
+    """What the EHR holds around one change, stamped `at`. `deadline` in seconds bounds all of it."""
+    return _adapter(connection, with_key=True, deadline=deadline).read(
+        ReadRequest(
+            patient=patient_ref,
+            kind=kind,
+            at=at,
+            interaction=interaction,
+            encounter=encounter_ref,
+            target=target_ref,
+            practitioner=practitioner_ref,
+            neighbourhood=neighbourhood,
+            deadline=deadline,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """A read for a page: the baseline, or the sentence why there is none."""
+
+    baseline: Baseline | None
+    sentence: str = ""
+    error: str = ""
+
+
+def read_for_review(*, intent: Intent, at: datetime, deadline: float | None = None) -> ReadResult:
+    """What the EHR holds around a change, for a page that a person waits for (2 s by default)."""
+    try:
+        return ReadResult(
+            read(
+                connection=intent.connection,
+                patient_ref=intent.proposal.patient_ref,
+                kind=intent.change_kind,
+                interaction=intent.interaction,
+                encounter_ref=intent.proposal.encounter_ref,
+                target_ref=intent.target_ref,
+                at=at,
+                deadline=settings.EHR_REVIEW_READ_SECONDS if deadline is None else deadline,
+            )
+        )
+    except AdapterError as unanswered:
+        return ReadResult(None, unanswered.sentence, unanswered.name)
+    except AdapterMisconfigured:
+        return ReadResult(
+            None, "The connection to the EHR is not set up correctly.", "AdapterMisconfigured"
+        )
+
+
+def read_entry(
+    *, connection: EhrConnection, kind: str, reference: str, at: datetime
+) -> Snapshot | None:
+    """One entry by its reference; None when the EHR says that there is none."""
+    return _adapter(connection, with_key=True).read_entry(kind=kind, reference=reference, at=at)
+
+
+def find_name_alikes(
+    *,
+    connection: EhrConnection,
+    identity: PatientIdentity,
+    at: datetime,
+    deadline: float | None = None,
+) -> NameAlikes:
+    """Other patients of the connection who could be taken for this one."""
+    return _adapter(connection, with_key=True, deadline=deadline).find_name_alikes(identity, at=at)
+
+
+# --- how it is said ------------------------------------------------------------------------------
+
+
+def render(
+    *, connection: EhrConnection, change: ChartChange, tag: Tag, baseline: Baseline
+) -> WirePlan:
+    """The exact requests that say this change; no network. Raises `Unsupported`, `CannotBeCarried`."""
+    return _adapter(connection).render(change, tag=tag, baseline=baseline)
+
+
+def parse(*, connection: EhrConnection, plan: WirePlan) -> ChartChange:
+    """What frozen bytes say; for an update the whole entry as it will stand. No network."""
+    return _adapter(connection).parse(plan)
+
+
+def copy_card(
+    *,
+    connection: EhrConnection,
+    change: ChartChange,
+    baseline: Baseline | None = None,
+    sentence: str = "",
+) -> CopyCard:
+    """The exact words and values for typing a change into the EHR by hand."""
+    return _adapter(connection).copy_card(change, baseline=baseline, sentence=sentence)
+
+
+# --- please do it, did you do it -----------------------------------------------------------------
+
+
+def authenticate(*, connection: EhrConnection, step: WireRequest) -> AccessToken:
+    """A fresh token for the narrow scope of one step."""
+    return _adapter(connection, with_key=True).authenticate(step)
+
+
+def submit(
+    *,
+    connection: EhrConnection,
+    step: WireRequest,
+    token: AccessToken,
+    earlier: Sequence[WriteReceipt] = (),
+) -> WriteReceipt:
+    """Send one step once. Returns only what counts as acknowledged; raises what is known otherwise."""
+    return _adapter(connection, with_key=True).submit(step, token=token, earlier=earlier)
+
+
+def find(
+    *,
+    connection: EhrConnection,
+    tags: Sequence[Tag],
+    plan: WirePlan,
+    since: datetime,
+    at: datetime,
+) -> FindResult:
+    """Look for what was sent. An error while looking is `complete=False`, never absence."""
+    return _adapter(connection, with_key=True).find(tags, plan, since=since, at=at)
+
+
+# --- from row to adapter -------------------------------------------------------------------------
+
+
+def _adapter(
+    connection: EhrConnection, *, with_key: bool = False, deadline: float | None = None
+) -> registry.EhrAdapter:
+    """The connection's adapter for one call; the key goes along only where the network is used."""
+    values = _values(connection)
+    if with_key:
+        _check_egress(connection)
+        values = replace(values, private_key_pem=_key(connection.credential_ref))
+    if deadline is not None:
+        values = replace(
+            values,
+            deadline=min(values.deadline, deadline),
+            connect_timeout=min(values.connect_timeout, deadline),
+            read_timeout=min(values.read_timeout, deadline),
+        )
+    return registry.get_adapter(values)
+
+
+def _values(connection: EhrConnection) -> Connection:
+    """The row as the contract's value, without its key."""
+    return Connection(
+        kind=connection.kind,
+        base_url=connection.base_url.rstrip("/"),
+        token_url=connection.token_url,
+        client_id=connection.client_id,
+        id=str(connection.pk),
+        name=connection.name,
+        environment=connection.environment.lower(),
+        credential_ref=connection.credential_ref,
+        alg=connection.alg,
+        settings=connection.settings,
+        time_zone=connection.time_zone,
+        connect_timeout=connection.connect_timeout_seconds,
+        read_timeout=connection.read_timeout_seconds,
+        deadline=settings.EHR_TIMEOUT_SECONDS,
+        quarantine=QuarantineBounds(
+            token_life_seconds=connection.token_life_seconds,
+            processing_bound_seconds=connection.processing_bound_seconds,
+            index_lag_seconds=connection.index_lag_seconds,
+        ),
+        staged_patience_days=connection.staged_patience_days,
+        capabilities=(
+            CapabilitySet.from_json(connection.capabilities) if connection.capabilities else None
+        ),
+    )
+
+
+def _key(name: str) -> str:
+    """The private key of this name. The name is no path: a key folder is not to be walked out of."""
+    if not _KEY_NAME.fullmatch(name):
+        raise AdapterMisconfigured("The connection names no key.")
+    try:
+        return (Path(settings.KEY_DIR) / name).read_text()
+    except OSError:
+        raise AdapterMisconfigured(f"The key “{name}” is not in the key folder.") from None
+
+
+def _check_egress(connection: EhrConnection) -> None:
+    """Test and live systems are reached only where the installation lists their hosts."""
+    if connection.environment == Environment.SANDBOX:
+        return
+    for address in (connection.base_url, connection.token_url):
+        if address and urlsplit(address).hostname not in settings.EHR_EGRESS_HOSTS:
+            raise AdapterMisconfigured("The EHR's host is not on EHR_EGRESS_HOSTS.")
