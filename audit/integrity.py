@@ -2,7 +2,7 @@
 judge. For the integrity page and for `verify_audit`."""
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -65,12 +65,15 @@ def check(*, logs: Sequence[str] | None = None) -> IntegrityReport:
         reports = tuple(_check_log(name, witnessed.get(name, [])) for name in names)
         breaks = [broken for report in reports for broken in report.breaks]
         for name in names:
-            breaks += _unlogged(name)
-            breaks += _contents(name)
-        breaks += verification.verify_rows(
-            recorded=(row for name in names for row in _recorded_rows(name)),
-            is_insert_only=insert_only.is_guarded,
-            current=_current_rows,
+            breaks += _readable(name, _unlogged(name))
+            breaks += _readable(name, _contents(name))
+        breaks += _readable(
+            "",
+            verification.verify_rows(
+                recorded=(row for name in names for row in _recorded_rows(name)),
+                is_insert_only=insert_only.is_guarded,
+                current=_current_rows,
+            ),
         )
         breaks += [
             Break(
@@ -127,7 +130,38 @@ def stored_logs() -> list[str]:
     return sorted(names)
 
 
+def _readable(log: str, found: Iterable[Break]) -> list[Break]:
+    """What was found; a stored value that no release of ours ever wrote is itself a break."""
+    breaks: list[Break] = []
+    try:
+        breaks.extend(found)
+    except (ValueError, TypeError):
+        breaks.append(_unreadable(log))
+    return breaks
+
+
+def _unreadable(log: str) -> Break:
+    return Break(
+        BreakKind.UNREADABLE, "A stored value is not in any form that was ever written here.", log
+    )
+
+
 def _check_log(log: str, witnessed: Sequence[Witnessed]) -> LogReport:
+    try:
+        return _verified(log, witnessed)
+    except (ValueError, TypeError):
+        return LogReport(
+            log=log,
+            leaves=0,
+            checkpoints=0,
+            witnessed=len(witnessed),
+            proved=0,
+            root="",
+            breaks=(_unreadable(log),),
+        )
+
+
+def _verified(log: str, witnessed: Sequence[Witnessed]) -> LogReport:
     stored = Checkpoint.objects.filter(log=log).order_by("tree_size", "at", "id")
     return verification.verify_log(
         log=log,
@@ -290,7 +324,7 @@ def _recorded_rows(log: str) -> Iterator[RecordedRow]:
 
 
 def _rows_of(event: AuditEvent, index: int) -> Iterator[RecordedRow]:
-    for row in event.rows:
+    for row in event.rows if isinstance(event.rows, list) else ():
         # A row that is not in our form was changed with its event, which is reported already.
         if not isinstance(row, dict) or not {"table", "id", "sha256"} <= row.keys():
             continue

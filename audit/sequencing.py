@@ -7,7 +7,7 @@ id, because ids are handed out before commit and a slow transaction shows up lat
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from audit import checkpoint, keys, merkle, witness
 from audit.checkpoint import CheckpointInvalid, TreeHead
 from audit.models import AuditEvent, Checkpoint, LogLeaf, PendingEvent
-from audit.witness import WitnessRefused, WitnessUnavailable
+from audit.witness import WitnessMovedOn, WitnessRefused, WitnessUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +87,9 @@ def is_checkpointed(event_id: UUID | str) -> bool:
     if covering is None:
         return False
     before = of_log.filter(tree_size__lte=leaf.index).order_by("-tree_size", "-id").first()
-    hashes = _leaf_hashes(leaf.log, start=before.tree_size if before else 0, end=covering.tree_size)
     try:
         tree = _tree(before)
+        hashes = _leaf_hashes(leaf.log, start=tree.size, end=covering.tree_size)
         offset = leaf.index - tree.size
         # The edge of the checkpoint before needs no trust: hashed up to the signed root it is right.
         return (
@@ -97,7 +97,7 @@ def is_checkpointed(event_id: UUID | str) -> bool:
             and tree.extend(hashes).root() == _head(covering).root
             and tree.size == covering.tree_size
         )
-    except (CheckpointInvalid, ValueError):
+    except (CheckpointInvalid, ValueError, TypeError):
         return False
 
 
@@ -210,7 +210,7 @@ def _checked_tree(log: str, last: Checkpoint | None) -> merkle.CompactRange:
         tree = _tree(last)
         if last is not None and _head(last).root != tree.root():
             raise LogBroken(f"The last checkpoint of log {log} does not match its own signature.")
-    except (CheckpointInvalid, ValueError):
+    except (CheckpointInvalid, ValueError, TypeError):
         raise LogBroken(f"The last checkpoint of log {log} does not hold.") from None
     try:
         seen = witness.latest(log)
@@ -233,42 +233,51 @@ def _was_witnessed(log: str, seen: witness.WitnessedHead, tree: merkle.CompactRa
 
 def _hand_over(log: str) -> None:
     """Give the witness every checkpoint that it lacks, oldest first."""
+    public_keys = keys.public_keys()
     try:
-        public_keys = keys.public_keys()
-        for missed in _missed(log, witness.latest(log)):
+        for _ in range(_HANDED_OVER_AT_ONCE):
             seen = witness.latest(log)
-            old = (
-                Checkpoint.objects.filter(log=log, tree_size=seen.size).order_by("id").first()
-                if seen
-                else None
-            )
-            witness.witness(
-                log=log,
-                note=missed.note,
-                public_keys=public_keys,
-                old_edge=_tree(old).edge,
-                new_leaves=_leaf_hashes(
-                    log, start=seen.size if seen else missed.tree_size, end=missed.tree_size
-                ),
-            )
+            missed = _next_missed(log, seen)
+            if missed is None:
+                return
+            # Another sequencer may be handing over too; whoever comes second looks again.
+            with suppress(WitnessMovedOn):
+                _hand(missed, seen, public_keys=public_keys)
     except WitnessUnavailable:
         logger.error("audit witness is not available", extra={"log": log})
-    except (WitnessRefused, CheckpointInvalid, ValueError) as refusal:
+    except (WitnessRefused, CheckpointInvalid, ValueError, TypeError) as refusal:
         raise LogBroken(f"The witness refused log {log}. {refusal}") from refusal
 
 
-def _missed(log: str, seen: witness.WitnessedHead | None) -> Iterator[Checkpoint]:
-    own = Checkpoint.objects.filter(log=log).order_by("id")
+def _hand(
+    missed: Checkpoint, seen: witness.WitnessedHead | None, *, public_keys: list[bytes]
+) -> None:
+    log = missed.log
+    old = None
     if seen is not None:
-        last = own.filter(tree_size=seen.size, note=seen.note).last()
-        if last is None:
-            if own.exists():
-                raise WitnessRefused(
-                    f"Its head over {seen.size} leaves is not among the stored ones."
-                )
-            return
-        own = own.filter(tree_size__gte=seen.size, pk__gt=last.pk)
-    yield from own[:_HANDED_OVER_AT_ONCE]
+        old = Checkpoint.objects.filter(log=log, tree_size=seen.size).order_by("id").first()
+    start = seen.size if seen is not None else missed.tree_size
+    witness.witness(
+        log=log,
+        note=missed.note,
+        public_keys=public_keys,
+        old=seen,
+        old_edge=_tree(old).edge,
+        new_leaves=_leaf_hashes(log, start=start, end=missed.tree_size),
+    )
+
+
+def _next_missed(log: str, seen: witness.WitnessedHead | None) -> Checkpoint | None:
+    """The oldest checkpoint that came after the one witnessed last."""
+    own = Checkpoint.objects.filter(log=log).order_by("id")
+    if seen is None:
+        return own.first()
+    last = own.filter(tree_size=seen.size, note=seen.note).last()
+    if last is None:
+        if own.exists():
+            raise WitnessRefused(f"Its head over {seen.size} leaves is not among the stored ones.")
+        return None
+    return own.filter(tree_size__gte=seen.size, pk__gt=last.pk).first()
 
 
 def _last(log: str) -> Checkpoint | None:
@@ -279,7 +288,7 @@ def _tree(stored: Checkpoint | None) -> merkle.CompactRange:
     if stored is None:
         return merkle.CompactRange()
     return merkle.CompactRange(
-        size=stored.tree_size, edge=(bytes.fromhex(node) for node in stored.edge)
+        size=stored.tree_size, edge=[bytes.fromhex(str(node)) for node in list(stored.edge)]
     )
 
 

@@ -160,8 +160,17 @@ def _told(found: list[AuditEvent]) -> list[TimelineEvent]:
             correlation_id=one.correlation_id,
             patient_token=one.patient_token,
             encounter_token=one.encounter_token,
-            rows=tuple((row["table"], row["id"], row["sha256"]) for row in one.rows),
+            rows=_rows(one),
             body_commitment=one.body_commitment,
         )
         for one in found
     ]
+
+
+def _rows(one: AuditEvent) -> tuple[tuple[str, str, str], ...]:
+    # A page about a log that was tampered with must still open.
+    return tuple(
+        (str(row.get("table", "")), str(row.get("id", "")), str(row.get("sha256", "")))
+        for row in (one.rows if isinstance(one.rows, list) else ())
+        if isinstance(row, dict)
+    )

@@ -39,6 +39,7 @@ class BreakKind(StrEnum):
     ROW_MISSING = "ROW_MISSING"
     SENT_UNAPPROVED = "SENT_UNAPPROVED"
     TRIGGER_MISSING = "TRIGGER_MISSING"
+    UNREADABLE = "UNREADABLE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,14 @@ from typing import IO
 from django.conf import settings
 
 from audit import checkpoint, merkle
-from audit.checkpoint import CheckpointInvalid
 
 
 class WitnessRefused(RuntimeError):
     """The tree is smaller than, or does not begin with, the tree that was witnessed before."""
+
+
+class WitnessMovedOn(RuntimeError):
+    """Another process handed over a checkpoint meanwhile: look again, and prove from there."""
 
 
 class WitnessUnavailable(RuntimeError):
@@ -80,21 +83,24 @@ def witness(
     log: str,
     note: str,
     public_keys: Sequence[bytes],
+    old: WitnessedHead | None,
     old_edge: Iterable[bytes],
     new_leaves: Iterable[bytes],
 ) -> WitnessedHead:
     """Take one checkpoint, once it is proved to continue the last one, and force it to the disk.
 
-    `old_edge` and `new_leaves` are the proof: the right edge of the tree that was witnessed last, and
-    the leaf hashes since. A log's first checkpoint needs none. Raises WitnessRefused when the proof
-    does not hold, CheckpointInvalid for a note the log did not sign, WitnessUnavailable.
+    `old` is what `latest` said. `old_edge` and `new_leaves` are the proof from there: the right edge
+    of that tree, and the leaf hashes since. A log's first checkpoint needs none. Raises
+    WitnessMovedOn when `old` is no longer the latest, WitnessRefused when the proof does not hold,
+    CheckpointInvalid for a note the log did not sign, WitnessUnavailable.
     """
     origin = checkpoint.origin_of(base=settings.AUDIT_ORIGIN, log=log)
     head = checkpoint.open_note(note, origin=origin, public_keys=public_keys)
     with _opened() as (handle, seen):
-        before = seen.latest.get(log)
-        if before is not None:
-            _check_continues(before, head, old_edge=old_edge, new_leaves=new_leaves)
+        if seen.latest.get(log) != old:
+            raise WitnessMovedOn(f"Another checkpoint of log {log} was witnessed meanwhile.")
+        if old is not None:
+            _check_continues(old, head, old_edge=old_edge, new_leaves=new_leaves)
         taken = WitnessedHead(
             log=log, size=head.size, root=head.root.hex(), at=_time(head.at), note=note
         )
@@ -195,14 +201,3 @@ def _parsed(line: bytes) -> WitnessedHead | None:
 
 def _time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-__all__ = [
-    "CheckpointInvalid",
-    "WitnessRefused",
-    "WitnessUnavailable",
-    "WitnessedHead",
-    "heads",
-    "latest",
-    "witness",
-]
