@@ -44,6 +44,11 @@ class FhirSettings(Settings):
     page_size: int = Field(default=50, ge=1, le=500, title="Entries per page of a search")
     max_pages: int = Field(default=20, ge=1, le=200, title="Pages read before giving up")
     repertoire: str = Field(default="utf-8", title="Characters that the EHR can hold")
+    staged_look_seconds: int = Field(
+        default=86_400,
+        ge=0,
+        title="Seconds between two looks for what waits in the EHR for someone to accept it",
+    )
 
 
 @dataclass(slots=True)
