@@ -6,7 +6,7 @@
 
 from intents.pipeline.presentation.banner import NotPresentable
 from intents.pipeline.presentation.building import build
-from intents.pipeline.presentation.cards import change_of
+from intents.pipeline.presentation.opened import change_of
 from intents.pipeline.presentation.page import (
     Banner,
     Card,

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import Baseline, NameAlikes, WirePlan
-from intents.lifecycle import Tier, strictest
+from intents.lifecycle import State, Tier, strictest
 from intents.models import Intent, Proposal
 from intents.pipeline.presentation import quoting
 from intents.pipeline.presentation.banner import NotPresentable, draw_banner
-from intents.pipeline.presentation.cards import (
-    RISK_OF_TIER,
-    Numbers,
-    OpenedChange,
-    draw_card,
-    highest,
-)
+from intents.pipeline.presentation.cards import RISK_OF_TIER, draw_card, highest
+from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import ReviewPage
 
 # The order in which a clinician reads a set of changes.
@@ -36,10 +32,18 @@ def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
     }
     ehr = proposal.connection.title or proposal.connection.name
     letters = {one.intent.ref: chr(ord("A") + n % 26) for n, one in enumerate(opened)}
+    not_written = {letters[one.intent.ref] for one in opened if _will_not_stand(one)}
     numbers = Numbers()
     try:
         cards = tuple(
-            draw_card(one, letters=letters, sources=sources, ehr=ehr, numbers=numbers)
+            draw_card(
+                one,
+                letters=letters,
+                not_written=not_written,
+                sources=sources,
+                ehr=ehr,
+                numbers=numbers,
+            )
             for one in opened
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -71,6 +75,23 @@ def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
         about=_about(proposal, opened),
         notices=tuple(dict.fromkeys(u.sentence for one in opened for u in one.baseline.unreadable)),
     )
+
+
+_GIVEN_UP = (
+    State.REJECTED,
+    State.HELD,
+    State.FAILED,
+    State.EXPIRED,
+    State.CANCELLED,
+    State.SUPERSEDED,
+)
+
+
+def _will_not_stand(one: OpenedChange) -> bool:
+    """A note that reports this change would say something that the chart does not hold."""
+    if one.intent.state in _GIVEN_UP or one.plan is None:
+        return True
+    return one.plan.finality is not Finality.FILED
 
 
 def _intents(proposal: Proposal) -> list[Intent]:

@@ -1,29 +1,24 @@
 """One change as a card: what the frozen bytes say, beside the chart and the quoted sources."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ehr_adapters.canonical import base as canonical
-from ehr_adapters.contract import Baseline, NameAlikes, Snapshot, WirePlan
+from ehr_adapters.contract import Snapshot
 from intents.lifecycle import State, Tier
-from intents.models import EvidenceItem, Finding, Intent, IntentVersion, PolicyVerdict, Screening
-from intents.pipeline import gateway
-from intents.pipeline.diffing import Change, Run, text_diff
+from intents.models import EvidenceItem, Finding, Intent
 from intents.pipeline.presentation import quoting
 from intents.pipeline.presentation.banner import display, visit_words
+from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import (
-    KEEP,
-    TAKE_OUT,
     Card,
     Check,
     ContextEntry,
-    Option,
-    Piece,
     Row,
     SectionView,
     Statement,
 )
+from intents.pipeline.presentation.texts import draw_sections, left_out_statements
 from intents.pipeline.support.sentences import statements as statement_spans
 from intents.queries.status import finality_sentence
 
@@ -31,69 +26,29 @@ RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedChange:
-    """One change with everything unsealed that its card needs."""
-
-    intent: Intent
-    version: IntentVersion
-    screening: Screening
-    baseline: Baseline
-    alikes: NameAlikes | None
-    plan: WirePlan | None
-    content: Mapping[str, Any]
-    evidence: tuple[EvidenceItem, ...]
-    findings: tuple[Finding, ...]
-    verdict: PolicyVerdict | None
-
-    @property
-    def change(self) -> canonical.ChartChange:
-        """What the frozen bytes say; without them what was drafted, which then cannot be approved."""
-        if self.plan is not None:
-            return gateway.parse(connection=self.intent.connection, plan=self.plan)
-        return canonical.parse_change(
-            self.intent.change_kind, self.intent.interaction, dict(self.content)
-        )
-
-    @property
-    def now(self) -> Mapping[str, Any]:
-        target = self.baseline.target
-        return target.canonical if target and self.intent.interaction != "amend" else {}
-
-
-def change_of(*, intent: Intent, screening: Screening) -> canonical.ChartChange:
-    """The change that a screening's frozen bytes say."""
-    plan = WirePlan.from_json(screening.phi_json("wire_plan"))
-    return gateway.parse(connection=intent.connection, plan=plan)
-
-
-class Numbers:
-    """Numbers of the statements, one after the other down the page."""
-
-    def __init__(self) -> None:
-        self.last = 0
-
-    def __call__(self) -> int:
-        self.last += 1
-        return self.last
-
-
 def draw_card(
     one: OpenedChange,
     *,
     letters: Mapping[str, str],
+    not_written: Collection[str],
     sources: Mapping[Any, quoting.OpenSource],
     ehr: str,
     numbers: Numbers,
 ) -> Card:
     intent, change = one.intent, one.change
-    after = change.applied_to(one.now)
+    after = _after(one, change)
     is_new = intent.interaction in ("create", "amend")
     statements: list[Statement] = []
     sections: list[SectionView] = []
     if "sections" in after:
-        sections = _sections(
-            one, after, letters=letters, sources=sources, numbers=numbers, into=statements
+        sections = draw_sections(
+            one,
+            after,
+            letters=letters,
+            not_written=not_written,
+            sources=sources,
+            numbers=numbers,
+            into=statements,
         )
     rows = _rows(one, after)
     statements += _field_statements(one, sources=sources, numbers=numbers)
@@ -108,7 +63,8 @@ def draw_card(
         for f in general
         if f.needs_decision
     )
-    statement_checks = tuple(s.check for s in statements if s.check)
+    left_out = left_out_statements(one, sources=sources, numbers=numbers)
+    statement_checks = tuple(s.check for s in (*statements, *left_out) if s.check)
     risk = _card_risk(one, rows)
     finality = one.plan.finality.value if one.plan else ""
     return Card(
@@ -124,7 +80,7 @@ def draw_card(
         rows=rows,
         sections=tuple(sections),
         statements=tuple(statements),
-        left_out=(),
+        left_out=left_out,
         checks=(*field_checks, *statement_checks, *finding_checks) if _decidable(intent) else (),
         remarks=tuple(r.sentence for r in one.plan.remarks) if one.plan else (),
         findings=tuple(f.diagnostics for f in general),
@@ -147,6 +103,13 @@ def draw_card(
         ),
         can_drop=_decidable(intent) and not intent.proposal.all_or_nothing,
     )
+
+
+def _after(one: OpenedChange, change: canonical.ChartChange) -> dict[str, Any]:
+    """The entry as it will stand: the frozen bytes of a change hold the whole entry."""
+    if one.plan is None:
+        return change.applied_to(one.now)
+    return {name: v for name, v in change.model_dump_canonical().items() if v is not None}
 
 
 def _decidable(intent: Intent) -> bool:
@@ -245,151 +208,8 @@ def _field_statements(
     return out
 
 
-# --- text ----------------------------------------------------------------------------------------
-
-
-def _sections(
-    one: OpenedChange,
-    after: Mapping[str, Any],
-    *,
-    letters: Mapping[str, str],
-    sources: Mapping[Any, quoting.OpenSource],
-    numbers: Numbers,
-    into: list[Statement],
-) -> list[SectionView]:
-    now_by_title = {s["title"]: s["text"] for s in one.now.get("sections", ())}
-    drafted = list(one.content.get("sections", ()))
-    out = []
-    for index, section in enumerate(after["sections"]):
-        title, text = section["title"], section["text"]
-        pointer = f"/sections/{index}/text"
-        original = drafted[index]["text"] if index < len(drafted) else ""
-        spans = statement_spans(text)
-        evidence = quoting.evidence_by_span(one.evidence, pointer=pointer, old=original, new=text)
-        flags = _statement_findings(one.findings, pointer=pointer, old=original, new=text)
-        acts = drafted[index].get("acts") or () if index < len(drafted) else ()
-        numbered: dict[tuple[int, int], tuple[int, bool]] = {}
-        for start, end in spans:
-            statement = _statement(
-                one,
-                pointer=pointer,
-                text=text,
-                start=start,
-                end=end,
-                evidence=[i for a, b, i in evidence if a < end and start < b],
-                flags=[f for a, b, f in flags if a < end and start < b],
-                reports=_reported(acts, start=start, end=end, letters=letters),
-                sources=sources,
-                number=numbers(),
-            )
-            into.append(statement)
-            numbered[(start, end)] = (statement.number, statement.flagged)
-        before = now_by_title.pop(title, "")
-        runs = text_diff(before, text) if before else (Run(Change.SAME, text),)
-        out.append(
-            SectionView(
-                title=title,
-                now=quoting.pieces(runs, side="old", numbers={}) if before else (),
-                will_be=quoting.pieces(runs, side="new", numbers=numbered),
-                title_is_new=not before,
-            )
-        )
-    out += [
-        SectionView(title=title, now=(Piece(text=text, change=Change.REMOVED.value),), will_be=())
-        for title, text in now_by_title.items()
-    ]
-    return out
-
-
-def _statement_findings(
-    findings: Iterable[Finding], *, pointer: str, old: str, new: str
-) -> list[tuple[int, int, Finding]]:
-    """Findings about a statement: their expression is "<pointer>#<start>-<end>" in the drafted text."""
-    mine = []
-    for finding in findings:
-        path, _, span = finding.expression.partition("#")
-        if path != pointer or "-" not in span:
-            continue
-        start, _, end = span.partition("-")
-        mine.append(((int(start), int(end)), finding))
-    moved = quoting.carried_over(old, new, [span for span, _ in mine])
-    return [(a, b, f) for (a, b), (_, f) in zip(moved, mine, strict=True)]
-
-
-def _statement(
-    one: OpenedChange,
-    *,
-    pointer: str,
-    text: str,
-    start: int,
-    end: int,
-    evidence: Sequence[EvidenceItem],
-    flags: Sequence[Finding],
-    reports: str,
-    sources: Mapping[Any, quoting.OpenSource],
-    number: int,
-) -> Statement:
-    words = text[start:end]
-    deciding = [f for f in flags if f.needs_decision]
-    support = "supported"
-    if any(i.method == "inferred" for i in evidence):
-        support = "inferred"
-    if not evidence:
-        support = "absent"
-    for flag in flags:
-        for kind in ("contradicted", "absent", "unavailable"):
-            if kind in flag.code:
-                support = kind
-    check = None
-    if deciding or (support == "absent" and one.version.author_kind != "REVIEWER"):
-        short = words if len(words) <= 60 else words[:57].rstrip() + "…"
-        check = Check(
-            key=f"{one.intent.ref}:statement:{pointer}:{start}-{end}",
-            need=f"“{short}”",
-            label=f"statement {number}",
-            options=(Option(TAKE_OUT, "Take it out"), Option(KEEP, _keep_words(support, reports))),
-        )
-    return Statement(
-        number=number,
-        pointer=pointer,
-        start=start,
-        end=end,
-        text=words,
-        support=support,
-        remark=" ".join(dict.fromkeys(f.diagnostics for f in flags)),
-        quotes=tuple(
-            sources[i.source_id].quote(start=i.start, end=i.end, method=i.method) for i in evidence
-        ),
-        reports=reports,
-        check=check,
-    )
-
-
-def _keep_words(support: str, reports: str) -> str:
-    if reports:
-        return "Keep, I did it in the EHR"
-    if support == "absent":
-        return "Keep, I said or saw this"
-    return "Keep as drafted"
-
-
-def _reported(
-    acts: Iterable[Mapping[str, Any]], *, start: int, end: int, letters: Mapping[str, str]
-) -> str:
-    """The letter of the change that this statement reports, if it reports one."""
-    for act in acts:
-        first, last = act["span"]
-        if first < end and start < last:
-            return letters.get(act["change"], "")
-    return ""
-
-
 def _general_findings(one: OpenedChange) -> list[Finding]:
-    return [
-        f
-        for f in one.findings
-        if not f.expression.startswith("/sections/") or "#" not in f.expression
-    ]
+    return [f for f in one.findings if "#" not in f.expression]
 
 
 # --- words ---------------------------------------------------------------------------------------

@@ -31,11 +31,15 @@ class Check:
     @property
     def accepted(self) -> tuple[str, ...]:
         """The answers with which the change may be approved as it is shown."""
-        return tuple(o.value for o in self.options if o.value != TAKE_OUT) or ("yes",)
+        return tuple(o.value for o in self.options if o.value not in REWRITES) or ("yes",)
 
 
 TAKE_OUT = "take-out"
 KEEP = "keep"
+ADD = "add"
+LEAVE_OUT = "leave-out"
+# Answers that change the words: a new version is made, checked and shown before it can be approved.
+REWRITES = frozenset({TAKE_OUT, ADD})
 
 
 @dataclass(frozen=True, slots=True)
