@@ -79,6 +79,7 @@ def number_word(statement: Statement) -> str:
         "absent": "Not in the source",
         "contradicted": "Against the source",
         "unavailable": "Source not available",
+        "left-out": "",
     }[statement.support]
 
 

@@ -1,0 +1,639 @@
+"""The review page: see, decide, edit, reject. Each view makes one call into the pipeline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audit.tags import AuditTag
+from ehr_adapters.canonical.base import Code
+from ehr_adapters.contract import Baseline
+from intents.governance.roles import actor_of, may_review, why_not_review
+from intents.lifecycle import IN_FLIGHT, WRITTEN, State
+from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
+from intents.pipeline import presentation, review, screening, worklist
+from intents.pipeline.presentation.page import ADD, TAKE_OUT
+from intents.pipeline.screening import Freshness
+from intents.web.access import PortalRequest, page
+from intents.web.context import offer_undo
+from intents.web.editing import ChangeForm
+from intents.web.rewriting import rewritten
+from intents.web.wording import counted
+
+_CHECK = "check-"
+# A session that ended keeps its checks this long.
+_KEPT = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something was not done, for the top of the page."""
+
+    title: str
+    sentence: str
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the decision bar's sentence."""
+
+    text: str
+    strong: bool = False
+
+
+# --- see -----------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page("review")
+def review_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """One draft with all its changes. GET reads the chart again and takes the claim; POST approves."""
+    at = timezone.now()
+    proposal = get_object_or_404(
+        Proposal.objects.select_related("connection", "agent", "agent_release"), pk=proposal_id
+    )
+    if request.method == "POST":
+        return _approve(request, proposal, at=at)
+    return _show(request, proposal, at=at)
+
+
+def _show(
+    request: PortalRequest, proposal: Proposal, *, at: datetime, problem: Problem | None = None
+) -> HttpResponse:
+    states = _states(proposal)
+    if State.PENDING_APPROVAL in states:
+        reads = screening.refresh(proposal_id=proposal.pk, at=at)
+        states = _states(proposal)
+        if State.PENDING_APPROVAL not in states and State.HELD in states:
+            return redirect("conflict", proposal.pk)
+    else:
+        reads = []
+    elsewhere = _elsewhere(proposal, states)
+    if elsewhere is not None:
+        return elsewhere
+    try:
+        seen = presentation.build(proposal=proposal, at=at)
+    except presentation.NotPresentable as reason:
+        return render(
+            request,
+            "review/waiting.html",
+            {"proposal": proposal, "sentence": str(reason), "intents": proposal.intents.all()},
+            status=503 if problem else 200,
+        )
+    silent = any(r.freshness is Freshness.SILENT for r in reads)
+    notices = [*seen.notices]
+    if any(r.freshness is Freshness.WHOLE_DIFFERS for r in reads):
+        notices.append(
+            "The chart changed in fields that this draft does not touch. The request was made again from "
+            "the chart as it is now; checks on the touched changes start over."
+        )
+    if State.HELD in states:
+        notices.append("A change of this draft is on hold and is not part of this approval.")
+    answers = _note_viewing(request, proposal, seen=seen, at=at)
+    return render(
+        request,
+        "review/review.html",
+        _context(
+            request,
+            proposal,
+            seen=seen,
+            states=states,
+            answers=answers,
+            notices=notices,
+            silent=silent,
+            at=at,
+            problem=problem,
+        ),
+        status=409 if problem else 200,
+    )
+
+
+def _states(proposal: Proposal) -> list[State]:
+    return [State(s) for s in proposal.intents.values_list("state", flat=True)]
+
+
+def _elsewhere(proposal: Proposal, states: list[State]) -> HttpResponse | None:
+    """Where a draft that is not for review now is shown; None: here."""
+    if State.PENDING_APPROVAL in states or State.VALIDATED in states:
+        return None
+    if State.HELD in states:
+        return redirect("conflict", proposal.pk)
+    if State.DRAFTED in states:
+        return None
+    if any(s in (*IN_FLIGHT, *WRITTEN) for s in states) or State.FAILED in states:
+        return redirect("delivery", proposal.pk)
+    return None
+
+
+def _note_viewing(
+    request: PortalRequest, proposal: Proposal, *, seen: presentation.ReviewPage, at: datetime
+) -> dict[str, str]:
+    """Record that clinical content was seen, take the claim, and return the checks made before."""
+    actor = actor_of(request.membership)
+    decides = may_review(request.membership)
+    with transaction.atomic():
+        proposal.note(
+            tag=AuditTag.INTENT_PHI_VIEWED,
+            actor=actor,
+            at=at,
+            page="review",
+            view_hash=seen.view_hash,
+        )
+        if not decides:
+            return {}
+        progress, _ = ReviewProgress.objects.get_or_create(
+            tenant_id=proposal.tenant_id,
+            proposal=proposal,
+            reviewer=request.membership,
+            defaults={"view_hash": seen.view_hash, "opened_at": at, "updated_at": at},
+        )
+        stale = progress.view_hash != seen.view_hash or progress.updated_at < at - _KEPT
+        if stale:
+            progress.view_hash, progress.checks = seen.view_hash, {}
+        progress.opened_at = at
+        progress.updated_at = at
+        progress.save()
+    try:
+        worklist.claim(proposal_id=proposal.pk, reviewer=request.membership, at=at)
+    except worklist.ClaimedByAnother as other:
+        messages.warning(request, str(other))
+    return dict(progress.checks)
+
+
+def _context(
+    request: PortalRequest,
+    proposal: Proposal,
+    *,
+    seen: presentation.ReviewPage,
+    states: list[State],
+    answers: Mapping[str, str],
+    notices: list[str],
+    silent: bool,
+    at: datetime,
+    problem: Problem | None,
+) -> dict[str, Any]:
+    pending = State.PENDING_APPROVAL in states
+    deciding = [
+        i
+        for i in proposal.intents.select_related("current_screening")
+        if i.state == State.PENDING_APPROVAL
+    ]
+    refusals = [w for w in (worklist.why_not_decide(i, request.membership) for i in deciding) if w]
+    not_author = any(_is_someone_elses(i, request) for i in deciding)
+    blocked = ""
+    if silent:
+        blocked = "The EHR does not answer, so the chart could not be compared. Try again."
+        problem = problem or Problem(
+            "The EHR is not answering.", "What is shown may be out of date.", retry=True
+        )
+    elif refusals:
+        blocked = refusals[0]
+    left = blocked or (
+        f"0 of {len(seen.checks)} checks done. Next: {seen.checks[0].need}"
+        if seen.checks
+        else "Nothing is left to check. Nothing is written until you approve."
+    )
+    decides = may_review(request.membership)
+    return {
+        "proposal": proposal,
+        "page": seen,
+        "title": _title(seen),
+        "why": " ".join(seen.reasons),
+        "notices": notices,
+        "problem": problem,
+        "answers": answers,
+        "bar": _bar(seen),
+        "left": left if decides else why_not_review(request.membership),
+        "chart_line": _chart_line(seen, at=at),
+        "opened_at": at.astimezone(UTC).isoformat(),
+        "approve_for": _approve_for(seen),
+        "approvable": pending,
+        "blocked": blocked,
+        "may_decide": decides and (pending or State.VALIDATED in states),
+        "may_edit": pending,
+        "may_promote": State.VALIDATED in states and not pending,
+        "may_take_over": bool(refusals) and not_author,
+    }
+
+
+def _is_someone_elses(intent: Intent, request: PortalRequest) -> bool:
+    """Would taking over authorship let this person decide (clinical model, C3)?"""
+    return intent.change_kind == "note" and worklist.may_take_over(intent, request.membership)
+
+
+def _title(seen: presentation.ReviewPage) -> str:
+    if len(seen.cards) == 1:
+        return seen.cards[0].heading
+    return f"{counted(len(seen.cards), 'change')} to check"
+
+
+def _chart_line(seen: presentation.ReviewPage, *, at: datetime) -> str:
+    reads = [card.read_at for card in seen.cards if card.read_at]
+    if not reads:
+        return ""
+    local = timezone.localtime(min(reads))
+    return f"read {local:%H:%M}, compared again {timezone.localtime(at):%H:%M}"
+
+
+def _approve_for(seen: presentation.ReviewPage) -> str:
+    banner = seen.banner
+    if banner.alike:
+        return f"{banner.family}, {banner.given}, born {banner.born}"
+    return banner.family
+
+
+_WRITES = {
+    "filed": ("Writes", "to the chart of"),
+    "filed_unsigned": ("Files, unsigned,", "in the chart of"),
+    "staged": ("Puts", "into the EHR’s waiting list for"),
+    "sent_for_action": ("Sends", "for action about"),
+}
+
+
+def _bar(seen: presentation.ReviewPage) -> list[Part]:
+    """What approving does, for whom and where, in one sentence."""
+    pending = [card for card in seen.cards if card.state == State.PENDING_APPROVAL]
+    parts: list[Part] = []
+    for finality, (verb, where) in _WRITES.items():
+        mine = [card for card in pending if card.finality == finality]
+        if not mine:
+            continue
+        if parts:
+            parts.append(Part("; "))
+        what = ", ".join(
+            counted(sum(c.kind == kind for c in mine), kind)
+            for kind in dict.fromkeys(c.kind for c in mine)
+        )
+        parts += [Part(f"{verb} "), Part(what, strong=True), Part(f" {where} ")]
+        parts += [Part(seen.banner.name, strong=True)]
+    if not parts:
+        parts = [
+            Part("Nothing of this draft waits for approval: "),
+            Part(seen.banner.name, strong=True),
+        ]
+    parts += [Part(f", born {seen.banner.born}, MRN {seen.banner.mrn or 'not given'}, in ")]
+    return [*parts, Part(seen.destination, strong=True), Part(".")]
+
+
+# --- decide --------------------------------------------------------------------------------------
+
+
+def _answers(request: PortalRequest) -> dict[str, str]:
+    return {
+        name.removeprefix(_CHECK): str(value)
+        for name, value in request.POST.items()
+        if name.startswith(_CHECK)
+    }
+
+
+def _decision(request: PortalRequest, proposal: Proposal, *, at: datetime) -> review.DecisionForm:
+    """The form as the page sent it. When the page was opened is what the server noted, not the form."""
+    progress = ReviewProgress.objects.filter(proposal=proposal, reviewer=request.membership).first()
+    method, authenticated_at = _authentication(request, at=at)
+    return review.DecisionForm(
+        view_hash=request.POST.get("view_hash", ""),
+        payload_hashes={
+            name.removeprefix("payload-"): str(value)
+            for name, value in request.POST.items()
+            if name.startswith("payload-")
+        },
+        checks=_answers(request),
+        opened_at=progress.opened_at if progress else at,
+        authenticated_at=authenticated_at,
+        authentication_method=method,
+    )
+
+
+def _authentication(request: PortalRequest, *, at: datetime) -> tuple[str, datetime]:
+    """How and when this session was authenticated last (allauth notes each in the session)."""
+    methods = request.session.get("account_authentication_methods") or []
+    if not methods:
+        return "session", request.user.last_login or at
+    last = methods[-1]
+    names = sorted({str(m.get("method", "")) for m in methods if m.get("method")})
+    return "+".join(names) or "session", datetime.fromtimestamp(
+        float(last.get("at", at.timestamp())), UTC
+    )
+
+
+def _keep_checks(request: PortalRequest, proposal: Proposal, *, at: datetime) -> None:
+    """What was ticked is not lost when a decision does not go through."""
+    progress = ReviewProgress.objects.filter(proposal=proposal, reviewer=request.membership).first()
+    if progress and progress.view_hash == request.POST.get("view_hash", ""):
+        progress.checks, progress.updated_at = _answers(request), at
+        progress.save()
+
+
+def _refused(
+    request: PortalRequest, proposal: Proposal, refusal: review.ReviewRefused, *, at: datetime
+) -> HttpResponse:
+    _keep_checks(request, proposal, at=at)
+    if isinstance(refusal, review.ConflictFound):
+        return redirect("conflict", proposal.pk)
+    title = "Nothing was written."
+    return _show(
+        request,
+        proposal,
+        at=at,
+        problem=Problem(title, refusal.sentence, retry=isinstance(refusal, review.ChartUnreadable)),
+    )
+
+
+def _approve(request: PortalRequest, proposal: Proposal, *, at: datetime) -> HttpResponse:
+    answers = _answers(request)
+    if any(answer in (TAKE_OUT, ADD) for answer in answers.values()):
+        return _rewrite(request, proposal, answers=answers, at=at)
+    try:
+        approved = review.approve(
+            proposal_id=proposal.pk,
+            reviewer=request.membership,
+            form=_decision(request, proposal, at=at),
+            at=at,
+        )
+    except review.ReviewRefused as refusal:
+        return _refused(request, proposal, refusal, at=at)
+    sending = [i.pk for i in approved if i.state == State.APPROVED]
+    until = (
+        OutboxEntry.objects.filter(intent__in=sending, closed_at__isnull=True)
+        .order_by("-not_before")
+        .values_list("not_before", flat=True)
+        .first()
+    )
+    if until and until > at:
+        offer_undo(request, proposal_id=proposal.pk, until=until)
+    return redirect("delivery", proposal.pk)
+
+
+def _rewrite(
+    request: PortalRequest, proposal: Proposal, *, answers: Mapping[str, str], at: datetime
+) -> HttpResponse:
+    """Some answers change the words: make the new version, check it, and show it before it can be approved."""
+    seen = presentation.build(proposal=proposal, at=at)
+    if seen.view_hash != request.POST.get("view_hash", ""):
+        return _show(
+            request,
+            proposal,
+            at=at,
+            problem=Problem(
+                "Nothing was written.", "The draft changed while the page was open. Look again."
+            ),
+        )
+    for card in seen.cards:
+        out = [s for s in card.statements if s.check and answers.get(s.check.key) == TAKE_OUT]
+        added = [s for s in card.left_out if s.check and answers.get(s.check.key) == ADD]
+        if not out and not added:
+            continue
+        intent = Intent.objects.select_related("current_version").get(pk=card.intent_id)
+        assert intent.current_version is not None
+        content = rewritten(
+            intent.current_version.phi_json("content"), card=card, out=out, added=added
+        )
+        try:
+            review.edit(
+                intent_id=intent.pk,
+                reviewer=request.membership,
+                content=content,
+                payload_hash=card.payload_hash,
+                at=at,
+            )
+        except review.ReviewRefused as refusal:
+            return _refused(request, proposal, refusal, at=at)
+    messages.success(request, "The words were changed and checked again. Nothing is written yet.")
+    return redirect("review", proposal.pk)
+
+
+@require_POST
+@page("review")
+def take_over(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """Become the author of the note, so that it carries one's own name."""
+    at = timezone.now()
+    proposal = get_object_or_404(Proposal.objects, pk=proposal_id)
+    return _each_pending(
+        request,
+        proposal,
+        lambda intent: review.take_over_as_author(
+            intent_id=intent.pk, reviewer=request.membership, at=at
+        ),
+        kinds=("note",),
+        done="You are the author of the note now. It was checked again.",
+        at=at,
+    )
+
+
+def _each_pending(
+    request: PortalRequest,
+    proposal: Proposal,
+    act: Callable[[Intent], object],
+    *,
+    kinds: tuple[str, ...],
+    done: str,
+    at: datetime,
+) -> HttpResponse:
+    for intent in proposal.intents.filter(state=State.PENDING_APPROVAL, change_kind__in=kinds):
+        try:
+            act(intent)
+        except review.ReviewRefused as refusal:
+            return _refused(request, proposal, refusal, at=at)
+    messages.success(request, done)
+    return redirect("review", proposal.pk)
+
+
+@require_POST
+@page("review")
+def promote(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """Put a resting draft up for approval; it is checked again first."""
+    at = timezone.now()
+    proposal = get_object_or_404(Proposal.objects, pk=proposal_id)
+    try:
+        review.promote(proposal_id=proposal.pk, reviewer=request.membership, at=at)
+    except review.ReviewRefused as refusal:
+        return _refused(request, proposal, refusal, at=at)
+    return redirect("review", proposal.pk)
+
+
+@require_POST
+@page("review")
+def drop(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """Leave out one change of the set; statements that report it come up for decision."""
+    at = timezone.now()
+    proposal = get_object_or_404(Proposal.objects, pk=proposal_id)
+    intent = get_object_or_404(proposal.intents, ref=request.POST.get("drop", ""))
+    try:
+        review.reject(
+            proposal_id=proposal.pk,
+            reviewer=request.membership,
+            reason_code="not-wanted",
+            intent_ids=[intent.pk],
+            view_hash=request.POST.get("view_hash", ""),
+            at=at,
+        )
+    except review.ReviewRefused as refusal:
+        return _refused(request, proposal, refusal, at=at)
+    messages.success(request, "The change was left out.")
+    return redirect("review", proposal.pk)
+
+
+# --- reject --------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page("review")
+def reject(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """One reason from a short list, and words if wanted. Nothing is written."""
+    at = timezone.now()
+    proposal = get_object_or_404(
+        Proposal.objects.select_related("connection", "agent"), pk=proposal_id
+    )
+    problem = ""
+    if request.method == "POST":
+        try:
+            review.reject(
+                proposal_id=proposal.pk,
+                reviewer=request.membership,
+                reason_code=request.POST.get("reason", ""),
+                note=request.POST.get("note", "").strip(),
+                at=at,
+            )
+        except review.ReviewRefused as refusal:
+            problem = refusal.sentence
+        else:
+            messages.success(request, "Rejected. Nothing was written.")
+            return redirect("queue")
+    try:
+        seen = presentation.build(proposal=proposal, at=at)
+    except presentation.NotPresentable:
+        seen = None
+    return render(
+        request,
+        "review/reject.html",
+        {
+            "proposal": proposal,
+            "page": seen,
+            "reasons": review.REASON_CODES.items(),
+            "chosen": request.POST.get("reason", ""),
+            "note": request.POST.get("note", ""),
+            "problem": problem,
+        },
+        status=422 if problem else 200,
+    )
+
+
+# --- edit ----------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page("review")
+def edit(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
+    """Own words beside the draft and its sources. Saving makes a version that is checked again."""
+    at = timezone.now()
+    proposal = get_object_or_404(
+        Proposal.objects.select_related("connection", "agent", "agent_release"), pk=proposal_id
+    )
+    if State.PENDING_APPROVAL not in _states(proposal):
+        return redirect("review", proposal.pk)
+    try:
+        seen = presentation.build(proposal=proposal, at=at)
+    except presentation.NotPresentable:
+        return redirect("review", proposal.pk)
+    forms = _forms(request, proposal)
+    problem = ""
+    if request.method == "POST" and all([form.is_valid() for _, form in forms]):
+        problem = _save_edits(request, seen, forms, at=at)
+        if not problem:
+            return redirect("review", proposal.pk)
+    cards = {card.intent_id: card for card in seen.cards}
+    return render(
+        request,
+        "review/edit.html",
+        {
+            "proposal": proposal,
+            "page": seen,
+            "pairs": [(cards[str(i.pk)], form) for i, form in forms],
+            "problem": problem,
+            "errors": any(form.errors for _, form in forms),
+        },
+        status=422 if problem or any(form.errors for _, form in forms) else 200,
+    )
+
+
+def _forms(request: PortalRequest, proposal: Proposal) -> list[tuple[Intent, ChangeForm]]:
+    out = []
+    for intent in proposal.intents.select_related("current_version", "current_screening").order_by(
+        "position"
+    ):
+        if intent.state != State.PENDING_APPROVAL or intent.current_version is None:
+            continue
+        out.append(
+            (
+                intent,
+                ChangeForm(
+                    request.POST if request.method == "POST" else None,
+                    prefix=intent.ref,
+                    kind=intent.change_kind,
+                    interaction=intent.interaction,
+                    content=intent.current_version.phi_json("content"),
+                    known_codes=_codes_of_chart(intent),
+                ),
+            )
+        )
+    return out
+
+
+def _codes_of_chart(intent: Intent) -> dict[str, str]:
+    """Codes that the patient's chart holds already: the likeliest ones to be meant."""
+    if intent.current_screening is None or not intent.current_screening.baseline:
+        return {}
+    baseline: Baseline = screening.baseline_of(intent.current_screening)
+    out = {}
+    for snapshot in baseline.neighbours("problem"):
+        for code in snapshot.canonical.get("code", ()):
+            out[f"{code['system']}|{code['code']}"] = f"{Code(**code).words}, in the chart now"
+    return out
+
+
+def _save_edits(
+    request: PortalRequest,
+    seen: presentation.ReviewPage,
+    forms: list[tuple[Intent, ChangeForm]],
+    *,
+    at: datetime,
+) -> str:
+    """Save what was changed; the sentence why not, else empty."""
+    hashes = seen.payload_hashes()
+    saved = 0
+    for intent, form in forms:
+        content = form.edited()
+        if content == form.content:
+            continue
+        try:
+            review.edit(
+                intent_id=intent.pk,
+                reviewer=request.membership,
+                content=content,
+                payload_hash=request.POST.get(
+                    f"payload-{intent.pk}", hashes.get(str(intent.pk), "")
+                ),
+                at=at,
+            )
+        except review.ContentInvalid as invalid:
+            return (
+                " ".join(dict.fromkeys(issue.sentence for issue in invalid.issues))
+                or invalid.sentence
+            )
+        except review.ReviewRefused as refusal:
+            return refusal.sentence
+        saved += 1
+    if saved:
+        messages.success(request, "Saved and checked again. Nothing is written yet.")
+    else:
+        messages.info(request, "Nothing was changed.")
+    return ""
