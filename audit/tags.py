@@ -177,6 +177,10 @@ class AuditTag(StrEnum):
         "intent:write:held",
         "Sending was stopped, because something changed after the approval; a person has to look.",
     )
+    INTENT_EVIDENCE_BROKEN = (
+        "intent:evidence:broken",
+        "What is stored is not what was approved; nothing was sent, and somebody has to find out why.",
+    )
     INTENT_WRITE_CONFLICT = (
         "intent:write:conflict",
         "The chart was changed by someone else, so the change was not written; a person has to look.",
