@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.encoding import canonical_bytes, canonical_time, sha256_hex
+from ehr_adapters.contract import WirePlan
 
 # Signed together with the statement, so that no other document signed with the same key (there is
 # none today) could ever pass for an approval.
@@ -140,6 +141,30 @@ class Statement:
         if not same:
             raise StatementForged("The stored statement is not in canonical form.")
         return statement
+
+
+# The headers that make a request conditional on what the EHR holds.
+_PRECONDITIONS = frozenset({"if-match", "if-none-match", "if-none-exist", "if-unmodified-since"})
+
+
+def stated_requests(plan: WirePlan) -> tuple[StatedRequest, ...]:
+    """Method, path and preconditions of each request of a plan, as a statement holds them."""
+    return tuple(
+        StatedRequest(
+            method=step.method,
+            path=step.path,
+            preconditions=tuple(
+                (name, value) for name, value in step.headers if name.lower() in _PRECONDITIONS
+            ),
+        )
+        for step in plan.steps
+    )
+
+
+def stated_checks(checks: object) -> tuple[tuple[str, str], ...]:
+    """Checks (a mapping of check to chosen option) as a statement holds them."""
+    pairs = checks.items() if isinstance(checks, Mapping) else ()
+    return tuple(sorted((str(key), str(option)) for key, option in pairs))
 
 
 _MOMENTS = ("authenticated_at", "decided_at", "expires_at")

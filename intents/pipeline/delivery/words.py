@@ -61,6 +61,7 @@ REASONS: Mapping[str, str] = {
     "several-entries": "The EHR holds more than one entry that could be this one. Nothing was sent.",
     "reported-change-failed": "A change that this one reports or needs was not written. Nothing was sent.",
     "evidence-broken": "What is stored is not what was approved. Nothing was sent; an incident is recorded.",
+    "connection-changed": "The connection was set up differently after the approval. Nothing was sent.",
     "approver-suspended": "The person who approved it may no longer decide. Nothing was sent.",
     "agent-suspended": "The agent that drafted it was suspended. Nothing was sent.",
     "rules-tightened": "The rules or the patient's consent no longer allow it. Nothing was sent.",

@@ -4,7 +4,15 @@
 entry to one worker; `recording` writes what the delivery table decided; `waking` only wakes.
 """
 
-from intents.pipeline.outbox.claiming import LEASE, Claimed, claim, is_lapsed, notice_failover
+from intents.pipeline.outbox.claiming import (
+    LEASE,
+    Claimed,
+    claim,
+    is_lapsed,
+    lapsed,
+    notice_failover,
+    ticks,
+)
 from intents.pipeline.outbox.entries import (
     TargetBusy,
     check_target_is_free,
@@ -14,6 +22,7 @@ from intents.pipeline.outbox.entries import (
     live_entry,
     shard_key,
 )
+from intents.pipeline.outbox.evidence import stored_fields
 from intents.pipeline.outbox.recording import Facts, carry_out, delivery_of
 from intents.pipeline.outbox.waking import TASKS, wake
 
@@ -31,8 +40,11 @@ __all__ = [
     "enqueue",
     "enqueue_again",
     "is_lapsed",
+    "lapsed",
     "live_entry",
     "notice_failover",
     "shard_key",
+    "stored_fields",
+    "ticks",
     "wake",
 ]

@@ -48,6 +48,8 @@ class Facts:
     paths: tuple[str, ...] = ()
     # a person's words, sealed in the ledger
     evidence: str = ""
+    # ledger rows that the caller wrote itself, for the same audit event
+    also_recorded: tuple[WriteLedgerEntry, ...] = ()
     # further codes for the audit event
     detail: dict[str, object] = field(default_factory=dict)
 
@@ -109,9 +111,12 @@ def carry_out(
     of the intent.
     """
     facts = facts or Facts()
-    rows = _write_ledger(
-        decision, entry=entry, attempt_id=attempt_id, actor=actor, at=at, tick=tick, facts=facts
-    )
+    rows = [
+        *_write_ledger(
+            decision, entry=entry, attempt_id=attempt_id, actor=actor, at=at, tick=tick, facts=facts
+        ),
+        *facts.also_recorded,
+    ]
     before, after = State(intent.state), decision.delivery.state
     reason = words.reason(decision.reason) if decision.reason else ""
     _change_entry(decision, entry=entry, actor=actor, at=at, reason=reason)

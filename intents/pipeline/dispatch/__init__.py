@@ -1,0 +1,10 @@
+"""Sending what is approved: verify the evidence, commit the fact of sending, send once, record.
+
+`draining` takes entries from the outbox; `verifying` compares what is stored with what was sealed;
+`sending` plays one attempt against the EHR and writes how it ended.
+"""
+
+from intents.pipeline.dispatch.draining import drain
+from intents.pipeline.dispatch.sending import send
+
+__all__ = ["drain", "send"]
