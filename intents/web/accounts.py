@@ -38,8 +38,7 @@ from intents.web.access import PortalRequest, page
 
 # The backend that a demo session is recorded under; it answers `get_user` and nothing else is asked.
 _SESSION_BACKEND = "django.contrib.auth.backends.ModelBackend"
-# 400 days is as long as browsers keep a cookie.
-_THEME_SECONDS = 365 * 24 * 3600
+_KEPT_SECONDS = 365 * 24 * 3600
 
 
 def _memberships(user: User) -> list[Membership]:
@@ -329,19 +328,24 @@ def choose_workspace(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Light or dark (kept in the browser) and single-key shortcuts (kept for the person)."""
+    """Light or dark, and single-key shortcuts (WCAG 2.1.4), which are kept for each person apart."""
     response = HttpResponseRedirect(_next(request, otherwise=reverse("home")))
-    theme = request.POST.get("theme")
-    if theme in ("light", "dark"):
-        response.set_cookie(
-            "theme", theme, max_age=_THEME_SECONDS, samesite="Lax", secure=request.is_secure()
-        )
-    wish = request.POST.get("single_keys")
+    chosen: dict[str, str] = {}
+    if request.POST.get("theme") in ("light", "dark"):
+        chosen["theme"] = request.POST["theme"]
     user = _signed_in(request)
-    if user is not None and wish in ("on", "off"):
-        user.single_keys = wish == "on"
-        user.save(update_fields=["single_keys"])
+    if user is not None and request.POST.get("single_keys") in ("on", "off"):
+        chosen[keys_cookie(user)] = request.POST["single_keys"]
+    for name, value in chosen.items():
+        response.set_cookie(
+            name, value, max_age=_KEPT_SECONDS, samesite="Lax", secure=request.is_secure()
+        )
     return response
+
+
+def keys_cookie(user: User) -> str:
+    """The cookie that keeps this person's switch: people who share a browser do not share it."""
+    return f"single_keys_{user.pk.hex[:12]}"
 
 
 _START: dict[str, str] = {

@@ -19,10 +19,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.tags import AuditTag
-from ehr_adapters.canonical.base import FieldSpec, fields, same_value, visible_text, words
+from ehr_adapters.canonical.base import Control, FieldSpec, fields, same_value, visible_text, words
 from ehr_adapters.contract import Baseline
 from intents.governance.roles import actor_of, may_hold, may_review
-from intents.lifecycle import InvalidTransition, State
+from intents.lifecycle import State
 from intents.models import Intent, Proposal
 from intents.pipeline import gateway, review
 from intents.queries import queue
@@ -99,21 +99,10 @@ def conflict_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             "stopped": stopped,
             "moved": any(one.rows or one.newcomers for one in stopped),
             "may_decide": may_review(request.membership) or may_hold(request.membership),
-            "reasons": REJECT_REASONS,
+            "reasons": review.REASON_CODES.items(),
             "zone": request.membership.tenant.time_zone,
         },
     )
-
-
-REJECT_REASONS: tuple[tuple[str, str], ...] = (
-    ("wrong-patient-or-visit", "Wrong patient or visit"),
-    ("clinically-wrong", "Clinically wrong"),
-    ("not-in-source", "Not in the source"),
-    ("already-in-chart", "Already in the chart"),
-    ("done-by-me", "Already done by me in the EHR"),
-    ("not-wanted", "Not wanted in the chart"),
-    ("chart-changed", "The chart changed; make a new draft"),
-)
 
 
 def stopped_of(intent: Intent, *, at: datetime) -> Stopped:
@@ -209,7 +198,12 @@ def compare(
 
 
 def _said(spec: FieldSpec, value: Any) -> str:
-    return visible_text(words(spec.kind, spec.name, value)) if value is not None else ""
+    if value is None:
+        return ""
+    if spec.control is Control.REFERENCE:
+        # The EHR's own id says nothing to a reader; that there is one does.
+        return f"{spec.refers_to or 'Entry'} …{str(value)[-6:]}"
+    return visible_text(words(spec.kind, spec.name, value))
 
 
 # --- three ways on ------------------------------------------------------------------------------------
@@ -228,8 +222,8 @@ def release(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
     proposal = _held(request, proposal_id)
     try:
         review.release(proposal_id=proposal.pk, reviewer=request.membership, at=timezone.now())
-    except (InvalidTransition, review.MayNotDecide) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except review.ReviewRefused as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "The draft is checked again from the chart as it is now.")
     return redirect(
         reverse("review_edit", args=[proposal.pk])
@@ -244,7 +238,7 @@ def turn_down(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
     """Reject the stopped changes with a reason; the chart keeps what it holds."""
     proposal = _held(request, proposal_id)
     reason = request.POST.get("reason", "")
-    if reason not in dict(REJECT_REASONS):
+    if reason not in review.REASON_CODES:
         messages.error(request, "Not rejected: choose a reason.")
         return redirect("conflict", proposal_id)
     try:
@@ -255,7 +249,7 @@ def turn_down(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             note=request.POST.get("note", "").strip(),
             at=timezone.now(),
         )
-    except (InvalidTransition, review.MayNotDecide) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except review.ReviewRefused as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "Rejected. The chart keeps what it holds.")
     return redirect("queue")

@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject, cached_property
 
-from intents.governance.models import Membership
+from intents.governance.models import Membership, User
 from intents.governance.roles import may_administer
 from intents.models import OutboxEntry
 from intents.queries import queue, worklist, writing
 from intents.web.access import may_open
-from intents.web.accounts import role_words
+from intents.web.accounts import keys_cookie, role_words
 
 # Where the last approval is remembered, so that the next page can offer to undo it.
 UNDO_KEY = "undo"
@@ -75,7 +75,9 @@ class Portal:
     @property
     def single_keys(self) -> bool:
         user = getattr(self._request, "user", None)
-        return bool(getattr(user, "single_keys", True))
+        if not isinstance(user, User):
+            return True
+        return self._request.COOKIES.get(keys_cookie(user)) != "off"
 
     @cached_property
     def workspaces(self) -> list[dict[str, object]]:

@@ -122,8 +122,8 @@ def undo(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
         raise PermissionDenied
     try:
         review.undo(proposal_id=proposal_id, reviewer=request.membership, at=timezone.now())
-    except review.MayNotDecide as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except review.ReviewRefused as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     request.session.pop("undo", None)
     messages.success(request, "Undone. Nothing was sent; the draft is back in the queue.")
     return redirect("review", proposal_id)

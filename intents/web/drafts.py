@@ -166,6 +166,8 @@ def line_of(intent: Intent) -> ChangeLine:
     after = {name: value for name, value in {**target, **content}.items() if value is not None}
     specs = {spec.name: spec for spec in fields(kind)}
     changed = [specs[name] for name in changed_fields(kind, target, after)]
+    # What the change says first, whose words and which visit it hangs on last.
+    changed.sort(key=lambda spec: spec.control is Control.REFERENCE)
     delta = _delta(intent, specs=specs, target=target, after=after, changed=changed)
     return ChangeLine(delta, _risk(intent, changed))
 
@@ -225,6 +227,8 @@ def _said(spec: FieldSpec, value: Any) -> str:
         return ""
     if spec.control is Control.SECTIONS:
         return wording.counted(len(value), "section")
+    if spec.control is Control.REFERENCE:
+        return f"another {spec.refers_to.lower()}" if spec.refers_to else "another entry"
     text = " ".join(visible_text(words(spec.kind, spec.name, value)).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}…"
 

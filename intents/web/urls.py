@@ -16,6 +16,8 @@ from intents.web import (
     integrity,
     patients,
     queue,
+    redrafting,
+    review,
     timeline,
     worklist,
     writing,
@@ -51,14 +53,20 @@ urlpatterns = [
     # drafts
     path("queue/", queue.queue_page, name="queue"),
     path("queue/news/", queue.queue_news, name="queue_news"),
+    path("intents/<uuid:proposal_id>/", review.review_page, name="review"),
+    path("intents/<uuid:proposal_id>/edit/", redrafting.edit, name="review_edit"),
+    path("intents/<uuid:proposal_id>/reject/", redrafting.reject, name="review_reject"),
+    path("intents/<uuid:proposal_id>/promote/", review.promote, name="review_promote"),
+    path("intents/<uuid:proposal_id>/author/", review.take_over, name="review_take_over"),
+    path("intents/<uuid:proposal_id>/drop/", review.drop, name="review_drop"),
     path("intents/<uuid:proposal_id>/delivery/", delivery.delivery_page, name="delivery"),
     path(
         "intents/<uuid:proposal_id>/delivery/state/", delivery.delivery_state, name="delivery_state"
     ),
     path("intents/<uuid:proposal_id>/undo/", delivery.undo, name="undo"),
     path("intents/<uuid:proposal_id>/conflict/", conflict.conflict_page, name="conflict"),
-    path("intents/<uuid:proposal_id>/conflict/release/", conflict.release, name="release"),
-    path("intents/<uuid:proposal_id>/conflict/reject/", conflict.turn_down, name="turn_down"),
+    path("intents/<uuid:proposal_id>/conflict/release/", conflict.release, name="conflict_release"),
+    path("intents/<uuid:proposal_id>/conflict/reject/", conflict.turn_down, name="conflict_reject"),
     path("intents/<uuid:proposal_id>/history/", timeline.draft_history, name="draft_history"),
     # what needs an operator
     path("worklist/", worklist.worklist_page, name="worklist"),

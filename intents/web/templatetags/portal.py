@@ -37,7 +37,7 @@ def clock(value: datetime | None) -> SafeString | str:
     """The time of day in the organisation's zone, for things of today."""
     if not value:
         return ""
-    return format_html('<span class="nb">{:%H:%M:%S}</span>', timezone.localtime(value))
+    return format_html('<span class="nb">{}</span>', f"{timezone.localtime(value):%H:%M:%S}")
 
 
 @register.filter
