@@ -272,20 +272,22 @@ def patients(directory: Mapping[str, Any], vendor: str) -> list[dict[str, str]]:
     return [
         {
             "logical": logical,
-            **{k: str(v) for k, v in entry.items() if isinstance(v, str)},
             "id": entry["patient"],
+            "family": entry["family"],
+            "given": entry["given"],
+            "birth_date": entry["birth_date"],
+            "sex": entry["gender"],
+            "mrn": entry["mrn"],
+            "encounter": entry["encounter"],
         }
         for logical, entry in directory[vendor].items()
-        if isinstance(entry, dict) and "patient" in entry
+        if "patient" in entry
     ]
 
 
 def _practitioner(directory: Mapping[str, Any], vendor: str, key: str) -> str:
-    staff = directory[vendor].get("practitioners", {})
-    found = staff.get(key, "") if key else ""
-    if isinstance(found, dict):
-        found = found.get("id", "")
-    return f"Practitioner/{found}" if found and "/" not in found else str(found)
+    colleague = directory[vendor]["staff"].get(key)
+    return f"Practitioner/{colleague['practitioner']}" if colleague else ""
 
 
 def visits() -> list[list[str]]:
