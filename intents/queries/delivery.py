@@ -133,7 +133,7 @@ def get_delivery(*, proposal_id: UUID, at: datetime) -> Delivery | None:
         return None
     changes = tuple(
         _change(intent, letter=chr(ord("A") + n % 26), at=at)
-        for n, intent in enumerate(proposal.ordered)  # type: ignore[attr-defined]
+        for n, intent in enumerate(proposal.ordered)
     )
     undo = [c.not_before for c in changes if c.undoable and c.not_before]
     return Delivery(proposal=proposal, changes=changes, undo_until=min(undo) if undo else None)
@@ -144,7 +144,7 @@ def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
     entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]
     discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]
     screening = intent.current_screening
-    decisions: list[ReviewDecision] = screening.taken if screening else []  # type: ignore[attr-defined]
+    decisions: list[ReviewDecision] = screening.taken if screening else []
     live = next((entry for entry in entries if entry.closed_at is None), None)
     not_before = live.not_before if live else None
     connection = str(intent.connection)
@@ -244,7 +244,8 @@ def _steps(
 
 def _decider(decision: ReviewDecision) -> str:
     if decision.reviewer is None:
-        return f"by rule, policy {decision.policy_version.version}"
+        policy = decision.policy_version
+        return f"by rule, policy {policy.version}" if policy else "by rule"
     checks = len(decision.checks)
     name = decision.reviewer.user.name
     return f"{name}, {checks} {'check' if checks == 1 else 'checks'}" if checks else name
@@ -255,11 +256,12 @@ def _accepted_line(intent: Intent, answer: WriteLedgerEntry) -> str:
         return "a person saw it there; no read-back"
     if answer.phase == _Phase.FOUND:
         return "found in the chart"
-    return {
+    words: dict[str, str] = {
         Finality.FILED_UNSIGNED: "as an unsigned entry",
         Finality.STAGED: "into the EHR’s waiting list",
         Finality.SENT_FOR_ACTION: "sent for action",
-    }.get(intent.finality, "filed")
+    }
+    return words.get(intent.finality, "filed")
 
 
 def _read_back(

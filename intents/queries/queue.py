@@ -8,7 +8,7 @@ costs the same whether it is the first or the four-hundredth, and new drafts do 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -325,7 +325,7 @@ def _by_patient(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Plac
     return places[:size]
 
 
-def _place(row: dict[str, Any]) -> _Place:
+def _place(row: Mapping[str, Any]) -> _Place:
     moment: datetime = row["moment"]
     proposal_id: UUID = row["proposal_id"]
     return _Place(proposal_id, moment, (moment.isoformat(), str(proposal_id)))

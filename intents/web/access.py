@@ -78,7 +78,7 @@ def page(name: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P],
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            response = _turned_away(request, name=name)
+            response: HttpResponseBase | None = _turned_away(request, name=name)
             if response is None:
                 # People read the clock on their own wall; exports are in UTC.
                 with timezone.override(ZoneInfo(request.membership.tenant.time_zone)):  # type: ignore[attr-defined]

@@ -77,7 +77,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         return reverse("home")
 
-    def login(self, request: HttpRequest, user: User) -> None:  # type: ignore[override]
+    def login(self, request: HttpRequest, user: User) -> None:
         super().login(request, user)
         record_session_event(
             AuditTag.SESSION_PERSON_SIGNED_IN, user=user, methods=_methods(request)
@@ -97,7 +97,7 @@ class AccountAdapter(DefaultAccountAdapter):
         )
         record_session_event(tag, user=known, factor="password")
 
-    def reauthenticate(self, user: User, password: str) -> bool:  # type: ignore[override]
+    def reauthenticate(self, user: User, password: str) -> bool:
         """Is this the person's password? By the address they sign in with."""
         again = self.authenticate(allauth_context.request, email=user.email, password=password)
         return again is not None and again.pk == user.pk

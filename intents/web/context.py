@@ -82,13 +82,12 @@ class Portal:
     @cached_property
     def workspaces(self) -> list[dict[str, object]]:
         """The organisations of the person, for the choice on their own page."""
-        if not self.person:
-            return []
         here = self.membership.pk if self.membership else None
+        user = self._request.user
+        if not isinstance(user, User):
+            return []
         rows = (
-            Membership.unscoped.filter(
-                user_id=self._request.user.pk, is_active=True, tenant__is_active=True
-            )
+            Membership.unscoped.filter(user=user, is_active=True, tenant__is_active=True)
             .select_related("tenant", "user")
             .order_by("tenant__name")
         )

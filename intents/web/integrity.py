@@ -44,23 +44,16 @@ def record_looking(
     request: PortalRequest, tag: AuditTag, *, proposal: Proposal | None = None, **body: object
 ) -> None:
     """Looking at the audit is an event too."""
-    about = (
-        {
-            "proposal_id": str(proposal.pk),
-            "correlation_id": proposal.correlation_id,
-            "patient_token": proposal.patient_token,
-        }
-        if proposal
-        else {}
-    )
     with transaction.atomic():
         record(
             tag=tag,
             actor=actor_of(request.membership),
             at=timezone.now(),
             tenant_id=str(request.membership.tenant_id),
+            proposal_id=str(proposal.pk) if proposal else "",
+            correlation_id=proposal.correlation_id if proposal else "",
+            patient_token=proposal.patient_token if proposal else "",
             body=body,
-            **about,
         )
 
 
