@@ -1,0 +1,269 @@
+"""The beginning of an attempt: verify everything, commit the fact of sending, send nothing yet."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from audit.actors import Actor, ActorKind
+from audit.recording import record
+from audit.tags import AuditTag
+from ehr_adapters.capabilities import Capability
+from ehr_adapters.contract import Tag, WirePlan
+from ehr_adapters.errors import AdapterMisconfigured, Unsupported
+from intents.governance import roles, switches
+from intents.lifecycle import State, Tier, strictest
+from intents.models import Intent, OutboxEntry, Tick, WriteLedgerEntry
+from intents.pipeline import gateway, outbox, screening
+from intents.pipeline.delivery import words
+from intents.pipeline.delivery.deciding import decide
+from intents.pipeline.delivery.faults import fault_point
+from intents.pipeline.delivery.records import Began, Delivery
+from intents.pipeline.delivery.words import Phase
+from intents.pipeline.dispatch.verifying import (
+    EvidenceBroken,
+    NotYetProven,
+    Verified,
+    leads_elsewhere,
+    verify,
+)
+from intents.pipeline.outbox import Claimed, Facts
+from intents.pipeline.policy import Outcome
+
+logger = logging.getLogger(__name__)
+
+DISPATCHER = Actor.system(ActorKind.DISPATCHER)
+_POLICY = Actor.system(ActorKind.POLICY)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the exchange needs, read in the transaction that committed the beginning."""
+
+    intent: Intent
+    entry: OutboxEntry
+    attempt_id: UUID
+    plan: WirePlan
+    capability: Capability
+    delivery: Delivery
+    tags: tuple[Tag, ...]
+    first_sent_at: datetime
+
+
+class _NotNow(Exception):
+    """Nothing is wrong, but it may not be sent at this moment: the entry waits."""
+
+
+class _Stop(Exception):
+    """It must not be sent: `code` of delivery's reasons, and whose decision that is."""
+
+    def __init__(self, code: str, *, to: State, actor: Actor = DISPATCHER, check: str = "") -> None:
+        super().__init__(code)
+        self.code, self.to, self.actor, self.check = code, to, actor, check
+
+
+def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
+    fault_point("before_claim")
+    with transaction.atomic(durable=True):
+        intent = Intent.lock(claimed.intent_id)
+        entry = OutboxEntry.lock(claimed.entry_id)
+        if (
+            entry.attempt_id != claimed.attempt_id
+            or entry.closed_at is not None
+            or outbox.is_lapsed(entry, at=at)
+            or intent.state != State.APPROVED
+        ):
+            return None
+        try:
+            verified = _check(intent, entry, at=at)
+            capability = _capability(intent)
+        except _NotNow:
+            _give_back(entry, at=at)
+            return None
+        except _Stop as stop:
+            _stop(intent, entry, stop, at=at)
+            return None
+        begun = _commit_beginning(
+            intent, entry, verified.plan, capability, attempt_id=claimed.attempt_id, at=at
+        )
+        fault_point("before_claim_commit")
+    return begun
+
+
+def _commit_beginning(
+    intent: Intent,
+    entry: OutboxEntry,
+    plan: WirePlan,
+    capability: Capability,
+    *,
+    attempt_id: UUID,
+    at: datetime,
+) -> Begun:
+    tick = Tick.now()
+    before = outbox.delivery_of(intent=intent, entry=entry, capability=capability)
+    first = (
+        WriteLedgerEntry.objects.filter(intent=intent, phase=Phase.SENT)
+        .order_by("at")
+        .values_list("at", flat=True)
+        .first()
+    )
+    later = [
+        WriteLedgerEntry.write(
+            entry=entry,
+            attempt_id=attempt_id,
+            phase=WriteLedgerEntry.Phase.SENT,
+            actor=DISPATCHER,
+            at=at,
+            tick=tick,
+            step=number,
+            request_hash=step.request_hash(),
+            endpoint=step.path.split("/")[0],
+            token_scope=step.scope,
+        )
+        for number, step in enumerate(plan.steps)
+        if number
+    ]
+    step = plan.steps[0]
+    outbox.carry_out(
+        decide(before, Began(attempt_id=str(attempt_id))),
+        intent=intent,
+        entry=entry,
+        attempt_id=attempt_id,
+        actor=DISPATCHER,
+        at=at,
+        tick=tick,
+        facts=Facts(
+            step=0,
+            request_hash=step.request_hash(),
+            endpoint=step.path.split("/")[0],
+            token_scope=step.scope,
+            also_recorded=tuple(later),
+        ),
+    )
+    tags = tuple(Tag(str(tag)) for tag in intent.versions.values_list("tag", flat=True))
+    return Begun(
+        intent=intent,
+        entry=entry,
+        attempt_id=attempt_id,
+        plan=plan,
+        capability=capability,
+        delivery=before,
+        tags=tags,
+        first_sent_at=first or at,
+    )
+
+
+def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Verified:
+    """Everything that must hold at the moment of sending, none of it on the word of the claim."""
+    if is_switched_off(intent):
+        raise _NotNow
+    if intent.approval_expires_at is None or at >= intent.approval_expires_at:
+        raise _NotNow  # the scheduler ends it
+    try:
+        verified = verify(intent=intent, entry=entry)
+    except NotYetProven:
+        outbox.wake("sequencer")
+        raise _NotNow from None
+    except EvidenceBroken as broken:
+        raise _Stop("evidence-broken", to=State.HELD, check=broken.check) from None
+    if leads_elsewhere(intent, screening=entry.screening):
+        raise _Stop("connection-changed", to=State.HELD)
+    for decision in entry.screening.decisions.filter(
+        round=entry.decision.round, kind__in=("approve", "second")
+    ):
+        if decision.reviewer is not None and not roles.permits(
+            decision.reviewer, roles.Permission.DECIDE
+        ):
+            raise _Stop("approver-suspended", to=State.HELD)
+    if not intent.proposal.agent.enabled:
+        raise _Stop("agent-suspended", to=State.HELD)
+    _ask_the_rules(intent, entry, at=at)
+    return verified
+
+
+def _ask_the_rules(intent: Intent, entry: OutboxEntry, *, at: datetime) -> None:
+    """Rules and consent again, as they are now: what was allowed at approval may not be any more."""
+    answer = screening.policy_now(intent=intent, screening=entry.screening, at=at, moment="claim")
+    screening.keep_verdict(answer, screening=entry.screening, at=at)
+    approved = Tier(intent.tier)
+    now_stricter = strictest([approved, answer.verdict.tier]) != approved
+    by_policy = entry.decision.reviewer_id is None
+    allowed = (
+        Outcome.APPROVED
+        if by_policy
+        else answer.verdict.outcome
+        if answer.verdict.outcome in (Outcome.PENDING_APPROVAL, Outcome.APPROVED, Outcome.VALIDATED)
+        else None
+    )
+    if now_stricter or answer.verdict.outcome != allowed:
+        raise _Stop("rules-tightened", to=State.HELD, actor=_POLICY)
+
+
+def is_switched_off(intent: Intent) -> bool:
+    """A kill switch at any level, or writing switched off for the tenant or the connection."""
+    return not (
+        intent.tenant.write_back_enabled
+        and intent.tenant.is_active
+        and intent.connection.write_back_enabled
+        and intent.connection.rollout != "SHADOW"
+    ) or bool(
+        switches.stopping(
+            tenant_id=intent.tenant_id,
+            connection_id=intent.connection_id,
+            agent_id=intent.proposal.agent_id,
+            change_kind=intent.change_kind,
+        )
+    )
+
+
+def _capability(intent: Intent) -> Capability:
+    try:
+        return gateway.capability(
+            connection=intent.connection,
+            kind=intent.change_kind,
+            interaction=intent.interaction,
+        )
+    except Unsupported:
+        raise _Stop("unsupported", to=State.FAILED) from None
+    except AdapterMisconfigured:
+        raise _Stop("misconfigured", to=State.FAILED) from None
+
+
+def _give_back(entry: OutboxEntry, *, at: datetime) -> None:
+    entry.change(
+        actor=DISPATCHER,
+        at=at,
+        reason="not now",
+        attempt_id=None,
+        lease_until=None,
+        not_before=at + timedelta(seconds=1),
+    )
+
+
+def _stop(intent: Intent, entry: OutboxEntry, stop: _Stop, *, at: datetime) -> None:
+    reason = words.reason(stop.code)
+    intent.advance(
+        stop.to,
+        actor=stop.actor,
+        at=at,
+        reason=reason,
+        detail={"code": stop.code, "check": stop.check, "payload_hash": entry.payload_hash},
+    )
+    entry.close(actor=DISPATCHER, at=at, reason=reason)
+    if stop.code == "evidence-broken":
+        logger.critical(
+            "stored evidence of an approval does not hold; nothing was sent",
+            extra={"intent_id": str(intent.pk), "check": stop.check},
+        )
+        record(
+            tag=AuditTag.INTENT_EVIDENCE_BROKEN,
+            actor=DISPATCHER,
+            at=at,
+            tenant_id=str(intent.tenant_id),
+            proposal_id=str(intent.proposal_id),
+            intent_id=str(intent.pk),
+            correlation_id=intent.proposal.correlation_id,
+            body={"check": stop.check, "entry": str(entry.pk)},
+        )

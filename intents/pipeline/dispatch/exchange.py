@@ -1,0 +1,191 @@
+"""The exchange of one attempt: its questions answered with the real EHR. No transaction is open.
+
+No database connection is held while an EHR takes its time.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection as database
+from django.db import transaction
+
+from ehr_adapters.contract import AccessToken, WriteReceipt
+from ehr_adapters.errors import AdapterError, AdapterMisconfigured, Unreachable
+from intents.lifecycle import State
+from intents.models import Intent, OutboxEntry, Tick
+from intents.pipeline import gateway, matching, outbox, screening
+from intents.pipeline.delivery import attempt as protocol
+from intents.pipeline.delivery.faults import fault_point
+from intents.pipeline.delivery.words import Seen
+from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
+from intents.pipeline.screening import Freshness
+
+logger = logging.getLogger(__name__)
+
+# Clocks of two machines may differ: a search reaches back a little further than the first attempt.
+_SKEW = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Answers the questions of one attempt with the real EHR, and keeps what was seen."""
+
+    begun: Begun
+    clock: Callable[[], datetime]
+    tokens: list[AccessToken] = field(default_factory=list)
+    receipts: list[WriteReceipt] = field(default_factory=list)
+    error: AdapterError | None = None
+    match: matching.Match | None = None
+
+    def play(self) -> protocol.Ending:
+        run = protocol.attempt(self.begun.delivery, steps=len(self.begun.plan.steps))
+        ask = next(run)
+        while True:
+            try:
+                ask = run.send(self._reply(ask))
+            except StopIteration as stop:
+                ending: protocol.Ending = stop.value
+                return ending
+
+    def _reply(self, ask: protocol.Ask) -> protocol.Reply:
+        try:
+            return protocol.Reply(value=self._answer(ask))
+        except AdapterError as error:
+            self.error = error
+            return protocol.Reply(error=type(error), retry_after=error.retry_after)
+        except AdapterMisconfigured:
+            return protocol.Reply(error=AdapterMisconfigured)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no evidence about the chart
+            logger.error(
+                "an attempt met an error of the portal's own",
+                extra={
+                    "intent_id": str(self.begun.intent.pk),
+                    "ask": type(ask).__name__,
+                    "error": type(error).__name__,
+                },
+            )
+            return protocol.Reply(error=type(error))
+
+    def _answer(self, ask: protocol.Ask) -> object:
+        begun = self.begun
+        match ask:
+            case protocol.GetToken():
+                fault_point("before_token")
+                _let_go()
+                self.tokens = [
+                    gateway.authenticate(connection=begun.intent.connection, step=step)
+                    for step in begun.plan.steps
+                ]
+                return True
+            case protocol.ReadChart():
+                fault_point("before_reading")
+                return self._moved()
+            case protocol.Search():
+                fault_point("before_search")
+                return self._search()
+            case protocol.StillMine():
+                fault_point("before_check")
+                return self._still_mine()
+            case protocol.Submit(step=number):
+                _let_go()
+                fault_point("before_send")
+                receipt = gateway.submit(
+                    connection=begun.intent.connection,
+                    step=begun.plan.steps[number],
+                    token=self.tokens[number],
+                    earlier=tuple(self.receipts) if begun.plan.steps[number].slots else (),
+                )
+                fault_point("after_send")
+                if receipt.acknowledged:
+                    self.receipts.append(receipt)
+                return receipt.acknowledged
+
+    def _moved(self) -> str:
+        """ "" when the chart is as it was approved on, else the code of what moved."""
+        begun = self.begun
+        fresh = screening.fresh_check_intent(
+            intent=begun.intent, at=self.clock(), screening=begun.entry.screening
+        )
+        match fresh.freshness:
+            case Freshness.UNCHANGED:
+                return ""
+            case Freshness.SILENT:
+                raise Unreachable
+            case Freshness.WHOLE_DIFFERS:
+                return "target-changed" if fresh.whole_resource else ""
+            case Freshness.TOUCHED_DIFFERS:
+                return "target-changed" if begun.intent.target_ref else "neighbourhood-changed"
+            case Freshness.MOVED:
+                return _what_moved(fresh.fields)
+
+    def _search(self) -> Seen:
+        begun = self.begun
+        _let_go()
+        found = gateway.find(
+            connection=begun.intent.connection,
+            tags=begun.tags,
+            plan=begun.plan,
+            since=begun.first_sent_at - _SKEW,
+            at=self.clock(),
+        )
+        baseline = screening.baseline_of(begun.entry.screening)
+        self.match = matching.judge(
+            found,
+            plan=begun.plan,
+            tags=begun.tags,
+            capability=begun.capability,
+            baseline=baseline.target,
+        )
+        return Seen[self.match.verdict.name]
+
+    def _still_mine(self) -> str:
+        """The last look before the socket: does this attempt own the row, and is writing on?
+
+        Where the token lives longer than the connection is configured for, the end of the quarantine
+        that it would need is put down first: a worker that falls asleep here may still send with it.
+        """
+        begun, at = self.begun, self.clock()
+        intent = Intent.objects.select_related("tenant", "connection", "proposal").get(
+            pk=begun.intent.pk
+        )
+        with transaction.atomic():
+            entry = OutboxEntry.lock(begun.entry.pk)
+            if (
+                entry.attempt_id != begun.attempt_id
+                or intent.state != State.SUBMITTED
+                or outbox.is_lapsed(entry, at=at)
+            ):
+                return "lost"
+            if is_switched_off(intent):
+                return "switched-off"
+            usual = intent.connection.token_life_seconds
+            longest = max(
+                ((token.expires_at - at).total_seconds() for token in self.tokens), default=0.0
+            )
+            if longest > usual:
+                bounds = (
+                    intent.connection.processing_bound_seconds + intent.connection.index_lag_seconds
+                )
+                entry.change(
+                    actor=DISPATCHER,
+                    at=at,
+                    reason="long-lived token",
+                    quarantine_until_tick=Tick.now() + outbox.ticks(longest + bounds),
+                )
+        return ""
+
+
+def _what_moved(fields: tuple[str, ...]) -> str:
+    if "patient" in fields:
+        return "patient-changed"
+    if "encounter" in fields:
+        return "encounter-changed"
+    return "target-changed"
+
+
+def _let_go() -> None:
+    """Hold no database connection while an EHR takes its time."""
+    if not database.in_atomic_block:
+        database.close()
