@@ -349,7 +349,7 @@ def _postgresql_lacking(connection: BaseDatabaseWrapper) -> list[_Trigger]:
             "SELECT c.relname, t.tgname, t.tgtype FROM pg_trigger t"
             " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid"
             " WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND t.tgqual IS NULL"
-            " AND array_length(t.tgattr::smallint[], 1) IS NULL"
+            " AND t.tgattr::text = ''"
             " AND pg_table_is_visible(c.oid) AND c.relname = ANY(%s)"
             " AND p.proname = %s AND p.prosrc = %s",
             [wanted, _FUNCTION, _FUNCTION_BODY],

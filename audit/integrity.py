@@ -63,7 +63,12 @@ def check(*, logs: Sequence[str] | None = None) -> IntegrityReport:
     with snapshot():
         names = sorted(set(stored_logs()) | set(witnessed)) if logs is None else list(logs)
         reports = tuple(_check_log(name, witnessed.get(name, [])) for name in names)
-        breaks = [broken for report in reports for broken in report.breaks]
+        breaks = [
+            broken
+            for report in reports
+            for broken in report.breaks
+            if not (broken.kind == BreakKind.UNWITNESSED and _witnessed_meanwhile(broken.log))
+        ]
         for name in names:
             breaks += _readable(name, _unlogged(name))
             breaks += _readable(name, _contents(name))
@@ -120,6 +125,14 @@ def _witnessed() -> dict[str, list[Witnessed]]:
         # Every log then reports that no checkpoint of it is witnessed.
         return {}
     return found
+
+
+def _witnessed_meanwhile(log: str) -> bool:
+    """A log that began between the two readings is not unwitnessed."""
+    try:
+        return witness.latest(log) is not None
+    except WitnessUnavailable:
+        return False
 
 
 def stored_logs() -> list[str]:

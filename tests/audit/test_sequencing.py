@@ -380,42 +380,46 @@ class TestConcurrency:
 
     @pytest.mark.req("003-13")
     def test_four_writers_and_two_sequencers_lose_and_double_nothing(self, now):
-        done = threading.Event()
-        each = 25
+        each, writers = 25, 4
+        finished = threading.Semaphore(0)
+        all_written = threading.Event()
 
         def write(number):
-            for place in range(each):
-                with transaction.atomic():
-                    record(
-                        tag=AuditTag.INTENT_RECEIVED,
-                        actor=SCRIBE,
-                        at=now,
-                        tenant_id=LOG,
-                        correlation_id=f"{number}-{place}",
-                        body={"n": place},
-                    )
+            try:
+                for place in range(each):
+                    with transaction.atomic():
+                        record(
+                            tag=AuditTag.INTENT_RECEIVED,
+                            actor=SCRIBE,
+                            at=now,
+                            tenant_id=LOG,
+                            correlation_id=f"{number}-{place}",
+                            body={"n": place},
+                        )
+            finally:
+                finished.release()
+
+        def wait_for_writers():
+            try:
+                assert all(finished.acquire(timeout=60) for _ in range(writers))
+            finally:
+                all_written.set()
 
         def keep_sequencing():
-            while not done.wait(0.005):
+            while not all_written.wait(0.005):
                 sequence(at=now)
 
-        sequencers = [threading.Thread(target=keep_sequencing) for _ in range(2)]
-        troubles = []
-        original = threading.excepthook
-        threading.excepthook = lambda args: troubles.append(args.exc_value)
-        try:
-            for thread in sequencers:
-                thread.start()
-            self._in_threads([lambda n=n: write(n) for n in range(4)])
-        finally:
-            done.set()
-            for thread in sequencers:
-                thread.join(timeout=60)
-            threading.excepthook = original
-        assert troubles == []
+        self._in_threads(
+            [
+                *(lambda n=n: write(n) for n in range(writers)),
+                wait_for_writers,
+                keep_sequencing,
+                keep_sequencing,
+            ]
+        )
         sequence(at=now)
-        assert _leaves() == list(range(4 * each))
-        assert AuditEvent.objects.count() == 4 * each
+        assert _leaves() == list(range(writers * each))
+        assert AuditEvent.objects.count() == writers * each
         assert not PendingEvent.objects.exists()
         assert integrity.check().breaks == ()
 
