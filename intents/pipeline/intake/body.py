@@ -11,8 +11,18 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
 
 from intents.pipeline.intake.strict_json import pointer_part
 
@@ -30,15 +40,27 @@ class Issue(NamedTuple):
     sentence: str
 
 
-def _form(pattern: str, sentence: str) -> AfterValidator:
-    matcher = re.compile(pattern)
+class _Form:
+    """A text's form: a pattern over the whole text, and the sentence for one that has another form."""
 
-    def check(value: str) -> str:
-        if matcher.fullmatch(value) is None:
-            raise PydanticCustomError("malformed", sentence)  # type: ignore[arg-type]
+    def __init__(self, pattern: str, sentence: str) -> None:
+        self._pattern = re.compile(pattern)
+        self._sentence = sentence
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^(?:{self._pattern.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if self._pattern.fullmatch(value) is None:
+            raise PydanticCustomError("malformed", self._sentence)  # type: ignore[arg-type]
         return value
-
-    return AfterValidator(check)
 
 
 def _day(value: str) -> str:
@@ -69,28 +91,33 @@ def _share(value: Decimal | int) -> Decimal | int:
     return value
 
 
-_NOT_BLANK = _form(r"(?s).*\S.*", "This is empty.")
+_NOT_BLANK = _Form(r"[\s\S]*\S[\s\S]*", "This is empty.")
 PersonName = Annotated[str, Field(min_length=1, max_length=200), _NOT_BLANK]
 RecordNumber = Annotated[str, Field(min_length=1, max_length=64), _NOT_BLANK]
 Summary = Annotated[str, Field(max_length=2000)]
 Title = Annotated[str, Field(max_length=300)]
 Label = Annotated[str, Field(max_length=100)]
 Id = Annotated[
-    str, _form(r"[A-Za-z0-9\-.]{1,64}", "This is an id of the EHR: letters, digits, - and dot.")
+    str, _Form(r"[A-Za-z0-9\-.]{1,64}", "This is an id of the EHR: letters, digits, - and dot.")
 ]
 Ref = Annotated[
-    str, _form(r"[A-Za-z0-9_.\-]{1,64}", "A ref has 1 to 64 letters, digits, dots, - or _.")
+    str, _Form(r"[A-Za-z0-9_.\-]{1,64}", "A ref has 1 to 64 letters, digits, dots, - or _.")
 ]
 Reference = Annotated[
     str,
-    _form(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}", "This is a reference, as Condition/123."),
+    _Form(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}", "This is a reference, as Condition/123."),
 ]
 Slug = Annotated[
-    str, _form(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,59}", "This has 1 to 60 letters, digits, - or _.")
+    str, _Form(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,59}", "This has 1 to 60 letters, digits, - or _.")
 ]
-Name = Annotated[str, _form(r"[ -~]{1,120}", "This has 1 to 120 printable ASCII characters.")]
-Day = Annotated[str, AfterValidator(_day)]
-Moment = Annotated[str, AfterValidator(_moment)]
+Name = Annotated[str, _Form(r"[ -~]{1,120}", "This has 1 to 120 printable ASCII characters.")]
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
+Moment = Annotated[str, AfterValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
+Share = Annotated[
+    Decimal | int,
+    AfterValidator(_share),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
 Offset = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
@@ -132,7 +159,7 @@ class SourceBody(_Part):
 
 class EvidenceBody(_Part):
     path: Annotated[
-        str, _form(r"(?:/[^/]{1,64}){0,12}", "This is a JSON pointer, as /sections/0/text.")
+        str, _Form(r"(?:/[^/]{1,64}){0,12}", "This is a JSON pointer, as /sections/0/text.")
     ]
     span: Annotated[list[Offset], Field(min_length=2, max_length=2)] | None = None
     source: Ref
@@ -140,7 +167,7 @@ class EvidenceBody(_Part):
     end: Offset
     quote: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]
     method: Literal["copied", "derived", "inferred"]
-    confidence: Annotated[Decimal | int, AfterValidator(_share)] | None = None
+    confidence: Share | None = None
 
 
 class ChangeBody(_Part):
@@ -164,7 +191,7 @@ class ProposalBody(_Part):
     model: Model | None = None
     all_or_nothing: bool = False
     supersedes: (
-        Annotated[str, _form(r"[0-9a-fA-F-]{36}", "This is the id of a proposal.")] | None
+        Annotated[str, _Form(r"[0-9a-fA-F-]{36}", "This is the id of a proposal.")] | None
     ) = None
     sources: Annotated[list[SourceBody], Field(max_length=MAX_SOURCES)] = []
     changes: Annotated[list[ChangeBody], Field(min_length=1, max_length=MAX_CHANGES)]
