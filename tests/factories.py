@@ -30,7 +30,7 @@ from intents.governance.tenancy import enter_tenant, leave_tenant
 from intents.management import clinic as furnishing
 from intents.models import Intent, Proposal, Tick
 from intents.pipeline import dispatch, intake, presentation, reconciliation, review, screening
-from tests.ehr_adapters.practice import Practice, fresh_practice, practice  # noqa: F401  fixtures
+from tests.ehr_adapters.practice import Practice
 
 SOURCE = (
     "Clinician: What brings you in today?\n"
@@ -368,7 +368,7 @@ def _segments() -> list[dict[str, Any]]:
 @pytest.fixture
 def clinic(
     transactional_db: None,
-    fresh_practice: Practice,  # noqa: F811
+    fresh_practice: Practice,
     settings: Any,
 ) -> Iterator[Clinic]:
     """A furnished clinic on an empty database, with the practice EHR newly seeded."""
