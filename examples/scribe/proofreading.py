@@ -1,0 +1,79 @@
+"""The last look at a statement: does every word of it that matters stand in what it quotes?
+
+The rules that write statements are many and can be wrong. This one is short and cannot be talked
+round: a content word, a number or a negation that the quotes do not hold takes the statement out.
+"""
+
+import re
+from collections.abc import Iterable
+
+from examples.scribe.statement import Statement
+
+LONGEST_RUN = 24  # words in a row like the source; more would be a quotation without its marks
+WORD = re.compile(r"[^\W_]+(?:[.,/:]\d+)*(?:['’][^\W_]+)*%?\+?")
+QUOTED = re.compile(r"\"[^\"]*\"")
+FRAME = set(
+    """patient patient's clinician clinician's team team's companion says said reports denies asked about answers advised plan to notes thinks
+    whether they their them themselves theirs she he is are was were has have had does do did will would not no cannot the a an of on in
+    and or but for with it its that this impression duration onset site frequency score occupation home medication tried dose amount drinks
+    described as be been being by at from""".split()
+)
+CONTRACTED = {
+    "can't": "can not", "cannot": "can not", "won't": "will not", "i'm": "i am", "i've": "i have", "i'll": "i will", "i'd": "i would had",
+    "let's": "let us",
+}  # fmt: skip
+NEGATIONS = {"no", "not", "never", "none", "nothing", "without", "neither", "nor", "nope", "nah", "denies", "denied"}
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-case words; contractions taken apart so that n't is not."""
+    out: list[str] = []
+    for match in WORD.finditer(text.lower().replace("’", "'").replace(" n't", "n't").replace("ca n't", "can't")):
+        word = match.group(0)
+        if word in CONTRACTED:
+            out += CONTRACTED[word].split()
+        elif word.endswith("n't"):
+            out += [word[:-3], "not"]
+        elif "'" in word:
+            out += [part for part in word.split("'") if part and part not in {"s", "re", "ve", "ll", "d", "m"}]
+        else:
+            out.append(word)
+    return out
+
+
+def stem(word: str) -> str:
+    """Enough to see that takes is take, carries carry, bodies body."""
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("oes", "o"), ("xes", "x"), ("s", "")):
+        if word.endswith(ending) and len(word) > len(ending) + 1 and not word.endswith("ss"):
+            return word[: -len(ending)] + instead
+    return word
+
+
+def is_supported(*, statement: Statement, source: str) -> bool:
+    """Nothing in it but what its spans say, and no negation lost or won."""
+    quotes = " ".join(source[start:end] for start, end in statement.spans)
+    said = tokens(quotes)
+    stems = {stem(word) for word in said} | set(said)
+    for word in tokens(QUOTED.sub(" ", statement.text)):
+        if word not in FRAME and word not in stems and stem(word) not in stems:
+            return False
+    negative = bool(NEGATIONS & set(said))
+    written = statement.denied or bool(NEGATIONS & set(tokens(statement.text)))
+    if negative != written:
+        return False
+    return longest_run(statement.text, [source]) <= LONGEST_RUN
+
+
+def longest_run(text: str, sources: Iterable[str]) -> int:
+    """The most words in a row, outside quotation marks, that stand like this in a source."""
+    best = 0
+    for source in sources:
+        held = f" {' '.join(WORD.findall(source.lower()))} "
+        for part in QUOTED.split(text):
+            words = WORD.findall(part.lower())
+            start = 0
+            for end in range(1, len(words) + 1):
+                while start < end and f" {' '.join(words[start:end])} " not in held:
+                    start += 1
+                best = max(best, end - start)
+    return best

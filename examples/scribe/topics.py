@@ -1,0 +1,73 @@
+"""Which part of the note a patient's words belong to, by what they and the question are about."""
+
+import re
+from collections.abc import Sequence
+
+from examples.scribe import lexicon
+from examples.scribe.statement import NEGATIVE, Section
+from examples.scribe.words import NUMBER_WORDS
+
+ALLERGY = re.compile(r"\ballerg\w*|\bintoleran\w*")
+FAMILY = re.compile(r"\bfamily\b|\b(?:your )?(?:parents|mother|father|mum|dad|mom|siblings)\b")
+MEDICATION = re.compile(
+    r"\bmedic(?:ation|ations|ine|ines)\b|\bmeds\b|\btablets?\b|\binhalers?\b|\bpills?\b|\bprescri\w+|\bdos(?:e|age)\b|\bcontracepti\w+\b"
+)
+SOCIAL = re.compile(
+    r"\bsmok\w*|\balcohol\b|\bdrink (?:much|any|at|alcohol|a)\b|\bdo you drink\b|\bdrugs\b|\blive\b|\blives\b|at home with you|\bfor work\b|\bworking at\b|"
+    r"\bjob\b|\bmarried\b|\bliving\b|\bemployment\b|\bhome situation\b|\bstudying\b|\bpets\b|\bdo for a\b|\bwork as\b|\bkind of work\b|\bvap\w+|\brecreational\b"
+)
+PAST = re.compile(
+    r"medical (?:history|problems?|conditions?|issues)|other (?:illness\w*|diagnos\w*|conditions?|problems|health)|surger\w+|operations?|fit and well|"
+    r"past history|diagnosed"
+)
+OWN_ILLNESS = re.compile(
+    r"^(?:i have|i've got|i do have|i've|i had|i was diagnosed|i've been diagnosed|i got diagnosed|i suffer|i do suffer|i used to have)\b"
+)
+HABITS = re.compile(
+    r"\b(?:smok\w+|alcohol|drink|drinks|i live|lives|live with|live alone|work as|work in|work at|i work|married|retired|my job|teacher|diet|glasses|wine|beers?|"
+    r"separated|divorced|widow\w*|flatmates?|student|studying|exercise|cigarettes?|vap\w+|weed|cannabis)\b"
+)
+RELATIVE_ILL = re.compile(r"\bdied|passed away|had an?\b|has\b|have\b")
+FEELS = re.compile(r"\b(?:feel|feeling|felt)\b")
+
+
+def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
+    """The section for a patient's clause; None if it has no place in a note."""
+    low, question = " ".join(lows), " ".join(asked)
+    found = lexicon.counts(list(lows))
+    negative = bool(NEGATIVE.search(low)) or low == question
+    complaint = found["symptom"] or found["body"]
+    if ALLERGY.search(low) or (
+        ALLERGY.search(question) and (found["drug"] or found["condition"] or negative or found["symptom"])
+    ):
+        return Section.MEDICATION
+    relative = found["family"] and not re.search(r"\b(?:live|lives|living|helping|helped|worried about)\b", low)
+    if relative and (found["condition"] or (found["symptom"] and FAMILY.search(question)) or re.search(r"\bdied|passed away\b", low)):
+        return Section.BACKGROUND
+    if FAMILY.search(question) and (relative or negative or re.search(r"adopted|healthy|unknown", low)):
+        return Section.BACKGROUND
+    if SOCIAL.search(question) and not found["symptom"] and (found["social"] or low == question or len(lows) <= 14):
+        return Section.SOCIAL
+    if re.search(r"medical (?:problems?|conditions?|history)|illness", low):
+        return Section.BACKGROUND
+    if negative and re.search(r"\bmedic(?:ation|ations|ine|ines)\b|\bmeds\b", low) and not complaint:
+        return Section.MEDICATION
+    if MEDICATION.search(question) and (found["drug"] or negative) and not found["symptom"]:
+        return Section.MEDICATION
+    if found["drug"]:
+        present = re.search(r"\b(?:take|takes|taking|i'm on|am on|i use|using|inhalers?)\b", low)
+        past = re.search(r"\b(?:took|tried|started|stopped|bought|put|given|gave|used|got|just taking|helped?|help|last night)\b", low)
+        return Section.MEDICATION if present and not past and not complaint else Section.HISTORY
+    if lexicon.PAST.search(low) and not FEELS.search(low):
+        return Section.BACKGROUND
+    if PAST.search(question) and (found["condition"] or found["symptom"] or low == question):
+        return Section.BACKGROUND
+    if HABITS.search(low) and not complaint:
+        return Section.SOCIAL
+    if complaint or found["condition"] or lexicon.MEASURES.search(low) or lexicon.TESTS.search(low) or FEELS.search(low):
+        return Section.HISTORY
+    if asked and lexicon.TIME.search(low) and len(lows) <= 20:
+        return Section.HISTORY
+    if asked and set(lows) & NUMBER_WORDS and any(lexicon.counts(list(asked)).values()):
+        return Section.HISTORY
+    return None
