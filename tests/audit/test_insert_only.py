@@ -53,7 +53,8 @@ def _value(field: models.Field, number: int) -> Any:
     if kind in made:
         return made[kind]
     if "Char" in kind or "Text" in kind or kind in {"SlugField", "EmailField", "URLField"}:
-        return f"{number}"[-(field.max_length or 20) :]
+        # Sealed columns take nothing that does not look sealed.
+        return f"v1.{number}"[-(field.max_length or 20) :]
     if "Integer" in kind or "AutoField" in kind or kind == "FloatField":
         return number % 30000
     raise AssertionError(f"no value for {field}")
@@ -344,11 +345,8 @@ class TestTheModel:
     def test_every_insert_only_model_has_a_queryset_that_refuses(self):
         for model in GUARDED:
             if issubclass(model, InsertOnly):
-                assert isinstance(
-                    model._meta.default_manager.none(), InsertOnlyQuerySet
-                ) or issubclass(model._meta.default_manager._queryset_class, InsertOnlyQuerySet), (
-                    model
-                )
+                used = model._meta.default_manager._queryset_class
+                assert issubclass(used, InsertOnlyQuerySet), model
 
 
 # --- a table that a migration rebuilds ----------------------------------------------------------------
