@@ -290,7 +290,7 @@ def _resources(_order: Order, query: Query, at: datetime) -> Any:
 def _searchable(row: SandboxResource, at: datetime, newest: int) -> bool:
     by_time = row.searchable_at is None or row.searchable_at <= at
     return by_time and (
-        row.searchable_after_request is None or row.searchable_after_request < newest
+        row.searchable_after_request is None or row.searchable_after_request <= newest
     )
 
 

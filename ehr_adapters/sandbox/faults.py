@@ -97,6 +97,8 @@ PARAMS = {
 }  # fmt: skip
 ELSEWHERE = "https://ehr.elsewhere.example"
 
+_OF_WRITES = {Phase.CONTENT, Phase.LATE, Phase.INDEX}  # a read has nothing that they could change
+
 _claiming = threading.Lock()
 
 
@@ -309,11 +311,12 @@ class Strike:
 
 def claim(*, vendor: str, method: str, target: str) -> Strike | None:
     """The first scripted fault that this request meets; its count is used up."""
+    writes = method in {"POST", "PUT", "PATCH"} and not target.endswith("_search")
     with _claiming:
         for row in SandboxFault.objects.order_by("pk"):
             if row.vendor not in {"*", vendor} or row.method not in {"*", method} or row.times == 0:
                 continue
-            if not _meets(row.path, target):
+            if not _meets(row.path, target) or (KINDS[row.kind][0] in _OF_WRITES and not writes):
                 continue
             if row.skip:
                 row.skip -= 1

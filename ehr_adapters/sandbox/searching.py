@@ -296,7 +296,8 @@ def search(
     if lagging:
         candidates = candidates.filter(
             Q(searchable_at__isnull=True) | Q(searchable_at__lte=at),
-            Q(searchable_after_request__isnull=True) | Q(searchable_after_request__lt=last_request),
+            Q(searchable_after_request__isnull=True)
+            | Q(searchable_after_request__lte=last_request),
         )
     matches = [
         (row, content)
