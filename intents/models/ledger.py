@@ -278,8 +278,10 @@ class Discrepancy(TenantOwned):
             owner=owner,
         )
 
-    def resolve(self, *, by: Membership, resolution: str, actor: Actor, at: datetime) -> None:
-        """Close it with the code of how it was settled."""
+    def resolve(
+        self, *, by: Membership | None, resolution: str, actor: Actor, at: datetime
+    ) -> None:
+        """Close it with the code of how it was settled; `by` nobody when the entry turned up by itself."""
         self.resolved_by, self.resolved_at, self.resolution = by, at, resolution
         stamp(self, actor=actor, at=at, reason=resolution)
         self.save()
