@@ -83,6 +83,7 @@ REASONS: Mapping[str, str] = {
     "read-back-equal": "It was read back and is what was approved.",
     "attested-equal": "A person compared the EHR with what was approved.",
     "difference-settled": "The difference was settled by a person.",
+    "given-up": "A person gave it up. Nothing more is sent.",
     "retried": "The cause was removed; it is sent again under the same approval.",
 }
 

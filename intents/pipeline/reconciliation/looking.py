@@ -359,5 +359,5 @@ def _close_missing(intent: Intent, *, at: datetime) -> bool:
     if any(each.kind != Discrepancy.Kind.MISSING for each in still_open):
         return False
     for each in still_open:
-        each.resolve(by=None, resolution="accepted-later", actor=RECONCILER, at=at)
+        each.resolve(by=None, resolution="turned-up", actor=RECONCILER, at=at)
     return True

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from audit.actors import Actor, ActorKind
+from audit.tags import AuditTag
 from intents.governance import roles
 from intents.governance.models import Membership
 from intents.lifecycle import State
@@ -27,60 +28,59 @@ from intents.pipeline.delivery.records import (
 from intents.pipeline.outbox import Facts
 from intents.pipeline.reconciliation.looking import RECONCILER, Subject, subject_of
 
-# How a difference was settled, and how it is told.
+# How a difference was settled, and how a person chooses it.
 RESOLUTIONS: Mapping[str, str] = {
-    "entry-stands": "The entry in the EHR is right as it stands.",
-    "corrected-in-ehr": "The entry was corrected in the EHR by hand.",
-    "duplicate-removed": "The entry that was one too many was taken out in the EHR.",
-    "accepted-later": "It was accepted in the EHR meanwhile.",
-    "declined-in-ehr": "Somebody in the EHR declined it.",
-    "correction-drafted": "A correcting draft was made.",
-    "not-written": "It is not in the EHR.",
+    "ehr-is-right": "The EHR is right as it is",
+    "corrected-in-ehr": "Corrected in the EHR by hand",
+    "accepted-in-ehr": "Accepted in the EHR since",
+    "not-wanted": "Not wanted in the chart any more",
+    "new-draft": "A new draft was asked for",
 }
-_SHORTEST_EVIDENCE = 10
+# What a machine or an attestation settles has its own codes.
+NOT_WRITTEN = "not-written"
 
 
-class SettlingRefused(Exception):
+class CannotSettle(Exception):
     """This may not be settled so. `sentence` says why, in words for the person who tried."""
 
-    code = "settling-refused"
+    code = "cannot-settle"
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.sentence = sentence
 
 
-class OperatorOnly(SettlingRefused):
+class OperatorOnly(CannotSettle):
     """The person's role does not settle writes."""
 
     code = "operator-only"
 
 
-class EvidenceNeeded(SettlingRefused):
+class EvidenceNeeded(CannotSettle):
     """Settling needs the person's account of what they looked at."""
 
     code = "evidence-needed"
 
 
-class NotSettleable(SettlingRefused):
+class NotSettleable(CannotSettle):
     """The change does not wait for this."""
 
     code = "not-settleable"
 
 
-class StillInQuarantine(SettlingRefused):
+class StillInQuarantine(CannotSettle):
     """Absence proves nothing yet."""
 
     code = "still-in-quarantine"
 
 
-class ApprovalRanOut(SettlingRefused):
+class ApprovalRanOut(CannotSettle):
     """The approval no longer holds: it has to be drafted and approved again."""
 
     code = "approval-ran-out"
 
 
-class DiscrepancyOpen(SettlingRefused):
+class DiscrepancyOpen(CannotSettle):
     """Another difference of this change is still open."""
 
     code = "discrepancy-open"
@@ -89,8 +89,8 @@ class DiscrepancyOpen(SettlingRefused):
 def operator_settle(
     *,
     intent_id: UUID | str,
-    member: Membership,
-    there: bool,
+    operator: Membership,
+    found: bool,
     evidence: str,
     at: datetime,
     resource_ref: str = "",
@@ -98,19 +98,19 @@ def operator_settle(
 ) -> Intent:
     """A person looked into the EHR and says that the change is there, or that it is not.
 
-    For a change whose outcome is unknown: there makes it ACCEPTED; not there makes it FAILED, or with
+    For a change whose outcome is unknown: `found` makes it ACCEPTED; not found makes it FAILED, or with
     `resend` puts it back in line, and only after the quarantine. For an acknowledged change that
-    cannot be read back: there makes it RECONCILED. `evidence` is what the person saw and where; it is
+    cannot be read back: `found` makes it RECONCILED. `evidence` is what the person saw and where; it is
     sealed in the ledger. `resource_ref` is the entry's id when the person could see one.
     """
-    actor = _operator(member)
-    if len(evidence.strip()) < _SHORTEST_EVIDENCE:
+    actor = _operator(operator)
+    if not evidence.strip():
         raise EvidenceNeeded("Say what you looked at in the EHR, and what you saw there.")
     subject = _subject(intent_id)
     with transaction.atomic(durable=True):
         intent = Intent.lock(intent_id)
         entry = OutboxEntry.lock(subject.entry.pk)
-        confirming = intent.state == State.ACCEPTED and there
+        confirming = intent.state == State.ACCEPTED and found
         if intent.state != State.UNCERTAIN and not confirming:
             raise NotSettleable("The outcome of this change is not open any more.")
         if confirming and _open(intent).exists():
@@ -118,7 +118,7 @@ def operator_settle(
         tick = Tick.now()
         delivery = outbox.delivery_of(intent=intent, entry=entry, capability=subject.capability)
         try:
-            decision = decide(delivery, Attested(there=there, resend=resend, at=at, tick=tick))
+            decision = decide(delivery, Attested(there=found, resend=resend, at=at, tick=tick))
         except TooEarly:
             raise StillInQuarantine(
                 "The EHR may still be working on it, so its absence proves nothing yet. Look again later."
@@ -128,7 +128,7 @@ def operator_settle(
                 "The approval has run out. Say that it is not there, and have it drafted again."
             ) from None
         changes: dict[str, object] = {}
-        if there:
+        if found:
             changes["resource_ref"] = resource_ref or intent.resource_ref
         if decision.delivery.state == State.ACCEPTED:
             changes["finality"] = subject.plan.finality.value
@@ -136,24 +136,26 @@ def operator_settle(
         _carry_out(
             decision, intent, entry, actor=actor, at=at, tick=tick, evidence=evidence, **changes
         )
-        if not there:
+        if not found:
             for discrepancy in _open(intent):
-                discrepancy.resolve(by=member, resolution="not-written", actor=actor, at=at)
+                discrepancy.resolve(by=operator, resolution=NOT_WRITTEN, actor=actor, at=at)
     return intent
 
 
-def resolve(
+def operator_resolve(
     *,
     discrepancy_id: UUID | str,
-    member: Membership,
+    operator: Membership,
     resolution: str,
+    evidence: str,
     at: datetime,
-    note: str = "",
 ) -> Discrepancy:
     """Settle a difference with its code. With the last one, an acknowledged change is RECONCILED."""
-    actor = _operator_or_reviewer(member)
+    actor = _operator_or_reviewer(operator)
     if resolution not in RESOLUTIONS:
         raise EvidenceNeeded("Choose how the difference was settled.")
+    if not evidence.strip():
+        raise EvidenceNeeded("Say what you found, where and when.")
     intent_id = Discrepancy.objects.values_list("intent_id", flat=True).get(pk=discrepancy_id)
     subject = _subject(intent_id)
     with transaction.atomic(durable=True):
@@ -163,9 +165,9 @@ def resolve(
             raise NotSettleable("Somebody has settled this difference already.")
         if intent.state == State.UNCERTAIN:
             raise NotSettleable("Settle first whether the change is in the EHR at all.")
-        discrepancy.resolve(by=member, resolution=resolution, actor=actor, at=at)
+        discrepancy.resolve(by=operator, resolution=resolution, actor=actor, at=at)
+        entry = OutboxEntry.lock(subject.entry.pk)
         if intent.state == State.ACCEPTED and not _open(intent).exists():
-            entry = OutboxEntry.lock(subject.entry.pk)
             delivery = outbox.delivery_of(intent=intent, entry=entry, capability=subject.capability)
             _carry_out(
                 decide(delivery, Settled()),
@@ -174,8 +176,11 @@ def resolve(
                 actor=_reconciling(actor),
                 at=at,
                 tick=Tick.now(),
-                evidence=note or RESOLUTIONS[resolution],
+                evidence=evidence,
             )
+        else:
+            row = _attest(entry, outcome="settled", evidence=evidence, actor=actor, at=at)
+            intent.note(tag=AuditTag.INTENT_WRITE_ATTESTED, actor=actor, at=at, rows=(row,))
     return discrepancy
 
 
@@ -192,9 +197,9 @@ def assign(
     return discrepancy
 
 
-def retry_failed(*, intent_id: UUID | str, member: Membership, at: datetime) -> Intent:
+def operator_resend(*, intent_id: UUID | str, operator: Membership, at: datetime) -> Intent:
     """Send a failed change again, under the same approval and with the same tag."""
-    actor = _operator(member)
+    actor = _operator(operator)
     subject = _subject(intent_id)
     with transaction.atomic(durable=True):
         intent = Intent.lock(intent_id)
@@ -206,7 +211,10 @@ def retry_failed(*, intent_id: UUID | str, member: Membership, at: datetime) -> 
             decision = decide(delivery, Retried(at=at))
         except ApprovalLapsed:
             raise ApprovalRanOut("The approval has run out. Have it drafted again.") from None
-        outbox.check_target_is_free(intent)
+        try:
+            outbox.check_target_is_free(intent)
+        except outbox.TargetBusy as busy:
+            raise NotSettleable(busy.sentence) from None
         intent.advance(
             State.APPROVED,
             actor=actor,
@@ -218,16 +226,23 @@ def retry_failed(*, intent_id: UUID | str, member: Membership, at: datetime) -> 
     return intent
 
 
-def give_up(*, intent_id: UUID | str, member: Membership, reason: str, at: datetime) -> Intent:
-    """End a failed change: nothing more will be sent. `reason` is a code."""
-    actor = _operator(member)
+def operator_give_up(
+    *, intent_id: UUID | str, operator: Membership, reason: str, at: datetime
+) -> Intent:
+    """End a failed change: nothing more will be sent. The person's reason is sealed in the ledger."""
+    actor = _operator(operator)
     if not reason.strip():
         raise EvidenceNeeded("Say why it is given up.")
+    subject = _subject(intent_id)
     with transaction.atomic(durable=True):
         intent = Intent.lock(intent_id)
         if intent.state != State.FAILED:
             raise NotSettleable("Only a change that is known not to be written can be given up.")
-        intent.advance(State.CANCELLED, actor=actor, at=at, reason=f"given-up: {reason}"[:500])
+        entry = OutboxEntry.lock(subject.entry.pk)
+        row = _attest(entry, outcome="given up", evidence=reason, actor=actor, at=at)
+        intent.advance(
+            State.CANCELLED, actor=actor, at=at, reason=words.reason("given-up"), rows=(row,)
+        )
     return intent
 
 
@@ -276,12 +291,11 @@ def _carry_out(
     evidence: str,
     **changes: object,
 ) -> None:
-    attempt_id = entry.attempt_id or _last_attempt(entry)
     outbox.carry_out(
         decision,
         intent=intent,
         entry=entry,
-        attempt_id=attempt_id,
+        attempt_id=_last_attempt(entry),
         actor=actor,
         at=at,
         tick=tick,
@@ -292,9 +306,30 @@ def _carry_out(
     )
 
 
+def _attest(
+    entry: OutboxEntry, *, outcome: str, evidence: str, actor: Actor, at: datetime
+) -> WriteLedgerEntry:
+    return WriteLedgerEntry.write(
+        entry=entry,
+        attempt_id=_last_attempt(entry),
+        phase=WriteLedgerEntry.Phase.ATTESTED,
+        actor=actor,
+        at=at,
+        tick=Tick.now(),
+        outcome=outcome,
+        evidence=evidence.strip(),
+        patient_ref=entry.intent.proposal.patient_ref,
+    )
+
+
 def _last_attempt(entry: OutboxEntry) -> UUID:
-    return (
+    """The attempt that a person's word is about; the entry itself where nothing was ever begun."""
+    if entry.attempt_id is not None:
+        return entry.attempt_id
+    last = (
         WriteLedgerEntry.objects.filter(entry=entry)
         .order_by("-at", "-step")
-        .values_list("attempt_id", flat=True)[0]
+        .values_list("attempt_id", flat=True)
+        .first()
     )
+    return last or entry.pk
