@@ -1,0 +1,149 @@
+"""Rules of the house that no type checker and no import contract can see."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.environment import ROOT
+
+pytestmark = pytest.mark.once
+
+PRODUCT = [
+    path
+    for package in ("reviewportal", "intents", "ehr_adapters", "audit")
+    for path in sorted((ROOT / package).rglob("*.py"))
+]
+
+
+def _source(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _where(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_woken_and_scheduled_task_is_registered_and_its_queue_is_consumed():
+    import intents.tasks  # noqa: F401  registers them
+    from intents.pipeline import outbox
+    from reviewportal.celery import app
+
+    woken = set(outbox.TASKS.values()) | {e["task"] for e in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert woken <= set(app.tasks)
+    demo = (ROOT / "intents/management/commands/demo.py").read_text()
+    consumed = set(re.search(r'"--queues", "([a-z,]+)"', demo).group(1).split(","))
+    queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
+    assert queues | {settings.CELERY_TASK_DEFAULT_QUEUE} == consumed
+
+
+@pytest.mark.req("003-50")
+def test_tasks_take_no_arguments_so_a_forged_message_carries_no_authority():
+    for node in ast.walk(_source(ROOT / "intents/tasks.py")):
+        if isinstance(node, ast.FunctionDef):
+            assert not node.args.args, node.name
+            assert not node.args.kwonlyargs, node.name
+
+
+def test_only_advance_sets_the_state_of_an_intent():
+    for path in PRODUCT:
+        if path.name == "intent.py" and path.parent.name == "models":
+            continue
+        for node in ast.walk(_source(path)):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            for target in targets:
+                if isinstance(target, ast.Attribute) and target.attr == "state":
+                    assert "sandbox" in _where(path) or not ast.unparse(target).startswith(
+                        ("intent.", "self.intent.")
+                    ), f"{_where(path)}:{node.lineno}"
+
+
+def test_records_with_history_or_evidence_are_never_written_in_bulk():
+    recorded = {
+        "Intent", "Proposal", "OutboxEntry", "Discrepancy", "Tenant", "Membership", "EhrConnection", "Agent",
+        "AgentCredential", "ScopeGrant", "KillSwitch", "PolicyVersion", "ConsentDirective", "EhrIdentity",
+    }  # fmt: skip
+    for path in PRODUCT:
+        for node in ast.walk(_source(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr not in ("update", "bulk_update", "delete"):
+                    continue
+                chain = ast.unparse(node.func.value)
+                model = chain.split(".", 1)[0]
+                manager = ".objects" in chain or ".unscoped" in chain
+                assert not (model in recorded and manager), (
+                    f"{_where(path)}:{node.lineno} {chain}.{node.func.attr}"
+                )
+
+
+def test_nothing_below_a_door_asks_the_clock():
+    doors = {"web", "api", "admin.py", "management", "tasks.py"}
+    for path in PRODUCT:
+        where = _where(path)
+        parts = where.split("/")
+        below = (parts[0] == "audit" and path.name not in ("verify_audit.py",)) or (
+            parts[0] == "intents"
+            and parts[1] not in doors
+            and not (parts[1] == "governance" and path.name in ("admin.py", "middleware.py"))
+        )
+        if not below or "migrations" in where or "/queries/metrics" in where:
+            continue
+        for node in ast.walk(_source(path)):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in (
+                    "timezone.now",
+                    "datetime.now",
+                    "time.time",
+                    "datetime.utcnow",
+                ), f"{where}:{node.lineno}"
+
+
+def test_log_lines_are_constant_messages():
+    for path in PRODUCT:
+        for node in ast.walk(_source(path)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and ast.unparse(node.func.value) in ("logger", "log", "_log", "_logger")
+                and node.func.attr in ("debug", "info", "warning", "error", "exception", "critical")
+            ):
+                first = node.args[0]
+                assert isinstance(first, ast.Constant), f"{_where(path)}:{node.lineno}"
+                assert len(node.args) == 1, f"{_where(path)}:{node.lineno}: values go into extra"
+
+
+def test_no_module_is_called_by_what_it_is_not():
+    forbidden = {"utils", "helpers", "common", "misc", "manager"}
+    assert not [_where(p) for p in PRODUCT if p.stem in forbidden]
+
+
+def test_no_stage_is_longer_than_a_reader_can_hold():
+    long = {
+        _where(p): n
+        for p in PRODUCT
+        if "migrations" not in p.parts
+        and (n := len(p.read_text(encoding="utf-8").splitlines())) > 600
+    }
+    assert not long
+
+
+def test_every_setting_read_from_the_environment_is_in_the_readme():
+    read = set(
+        re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "reviewportal/settings.py").read_text())
+    )
+    read |= set(
+        re.findall(r'_secret\("([A-Z_]+)"\)', (ROOT / "reviewportal/settings.py").read_text())
+    )
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
+    assert read <= documented | {"DEBUG"}, read - documented
+
+
+def test_templates_hold_no_inline_script_style_or_handler():
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", text), path
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"", text), path
+        assert "|safe" not in text, path
