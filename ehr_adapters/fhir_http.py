@@ -307,7 +307,7 @@ class FhirHttpAdapter(FhirBaseline):
                 **facts,
             )
         reference, version = self._named_entry(step, reply, body)
-        if step.method == "POST" and status == 200 and step.header("If-None-Exist"):
+        if reference and step.method == "POST" and status == 200 and step.header("If-None-Exist"):
             raise AlreadyThere(**{**facts, "reference": reference})
         if not reference or not self._is_acknowledged(step, reply, reference):
             raise UnreadableReply(

@@ -207,6 +207,23 @@ class _VettedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 
+class _Session(requests.Session):
+    """A session that takes nothing from the machine's environment and sees no redirects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers.clear()
+        adapter = _VettedAdapter(max_retries=Retry(total=0, redirect=0, read=False))
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        # Else requests reads the whole body, past our cap, to prepare the request that is never made.
+        del resp
+        return None
+
+
 class HttpClient:
     """Speaks to the origins of one connection. Not for two threads at once.
 
@@ -263,7 +280,7 @@ class HttpClient:
         self.egress.check_url(url)
         ends_at = time.monotonic() + deadline
         keep = method == "GET"
-        session = self._session() if keep else _new_session()
+        session = self._session() if keep else _Session()
         _exchange.egress = self.egress
         _exchange.connection = None
         overdue = threading.Event()
@@ -287,7 +304,7 @@ class HttpClient:
 
     def _session(self) -> requests.Session:
         if self._kept is None:
-            self._kept = _new_session()
+            self._kept = _Session()
         return self._kept
 
     def _exchange(
@@ -353,16 +370,6 @@ class HttpClient:
 
 def _was_a_timeout(failed: BaseException) -> bool:
     return "timed out" in str(failed).lower()
-
-
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    session.headers.clear()
-    adapter = _VettedAdapter(max_retries=Retry(total=0, redirect=0, read=False))
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def _hang_up(exchange: dict[str, Any], overdue: threading.Event) -> None:

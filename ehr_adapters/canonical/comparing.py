@@ -19,7 +19,7 @@ def comparison_key(kind: str, name: str, value: Any) -> Any:
     """What two values of a field must have in common to be the same."""
     spec = field_spec(kind, name)
     if value is None:
-        return None
+        return spec.absent_means or None
     match spec.compare:
         case Comparison.CODE:
             return _code_key(value)

@@ -76,7 +76,8 @@ class ChartField:
 
     `element` is the FHIR element that carries it ("" when none does); `words` says each choice for people;
     `systems` are the code systems it takes, the first one for a bare string; `refers_to` the resource type of
-    a reference; `filled_by_portal`: agents may leave it out; `portal_only`: never meant for the EHR.
+    a reference; `filled_by_portal`: agents may leave it out; `portal_only`: never meant for the EHR;
+    `absent_means`: the value that an absent field has for every reader.
     """
 
     label: str
@@ -92,6 +93,7 @@ class ChartField:
     refers_to: str = ""
     filled_by_portal: bool = False
     portal_only: bool = False
+    absent_means: str = ""
     max_length: int | None = None
 
 
@@ -118,6 +120,7 @@ class FieldSpec:
     refers_to: str
     filled_by_portal: bool
     portal_only: bool
+    absent_means: str
     max_length: int | None
 
     @property
@@ -308,6 +311,7 @@ def _spec(
         refers_to=declared.refers_to,
         filled_by_portal=declared.filled_by_portal,
         portal_only=declared.portal_only,
+        absent_means=declared.absent_means,
         max_length=declared.max_length,
     )
 

@@ -248,6 +248,7 @@ class Note(ChartChange):
             compare=Comparison.EXACT,
             element="meta.security",
             words=SENSITIVITY_WORDS,
+            absent_means="normal",
         ),
     ] = None
 

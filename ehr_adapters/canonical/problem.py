@@ -213,6 +213,7 @@ class Problem(ChartChange):
             compare=Comparison.EXACT,
             element="meta.security",
             words=SENSITIVITY_WORDS,
+            absent_means="normal",
         ),
     ] = None
 
