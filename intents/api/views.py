@@ -47,6 +47,7 @@ def problems(*codes: str) -> dict[tuple[int, str], OpenApiResponse]:
     }
 
 
+SCHEMA_TYPE = "application/schema+json"
 AFTER = OpenApiParameter("after", OpenApiTypes.STR, description="The `next` of an earlier answer.")
 
 
@@ -95,7 +96,10 @@ class KindSchemaView(AgentView):
                 "interaction", OpenApiTypes.STR, description="Only this interaction's content."
             )
         ],
-        responses={200: OpenApiTypes.OBJECT, **problems("scope-not-granted", "not-found")},
+        responses={
+            (200, SCHEMA_TYPE): OpenApiTypes.OBJECT,
+            **problems("scope-not-granted", "not-found"),
+        },
     )
     def get(self, request: Request, kind: str) -> Response:
         interaction = request.query_params.get("interaction")
@@ -104,9 +108,7 @@ class KindSchemaView(AgentView):
             and interaction not in {str(each) for each in canonical.interactions(kind)}
         ):
             raise Problem("not-found")
-        return Response(
-            canonical.json_schema(kind, interaction), content_type="application/schema+json"
-        )
+        return Response(canonical.json_schema(kind, interaction), content_type=SCHEMA_TYPE)
 
 
 class ConnectionsView(AgentView):
