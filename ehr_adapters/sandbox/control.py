@@ -28,7 +28,7 @@ from ehr_adapters.sandbox.models import (
     SandboxToken,
 )
 from ehr_adapters.sandbox.seed import filing
-from ehr_adapters.sandbox.vendors import epic
+from ehr_adapters.sandbox.vendors.epic.apis import registered_apis
 
 LONGEST_LIST = 1000
 
@@ -146,9 +146,7 @@ def _register(order: Order, _query: Query, _at: datetime) -> Any:
             defaults={
                 "keys": keys,
                 "scope": scope,
-                "apis": epic.registered_apis(scope=scope, apis=apis)
-                if vendor == behaviour.EPIC
-                else [],
+                "apis": registered_apis(scope=scope, apis=apis) if vendor == behaviour.EPIC else [],
                 "token_seconds": order.get("token_seconds"),
                 "background_user": bool(order.get("background_user", True)),
                 "missing_security_points": list(order.get("missing_security_points", [])),

@@ -1,0 +1,90 @@
+"""One vendor's chart while the practice is written into it: ids, names, references."""
+
+import base64
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+
+from ehr_adapters.sandbox import behaviour
+from ehr_adapters.sandbox.models import SandboxName, SandboxResource
+from ehr_adapters.sandbox.seed.people import STAFF, Person
+from ehr_adapters.sandbox.seed.resources import Json, Moment, reference
+
+# Where each vendor's medical record number lives, and how an id looks there.
+MRN_SYSTEMS = {
+    behaviour.GENERIC: "http://northgate.example/mrn",
+    behaviour.EPIC: "urn:oid:1.2.840.114350.1.13.861.1.7.5.737384.14",
+}
+USER_SYSTEMS = {
+    behaviour.GENERIC: "http://northgate.example/user",
+    behaviour.EPIC: "urn:oid:1.2.840.114350.1.13.861.1.7.2.697780",
+}
+_NAMESPACE = uuid.UUID("6c9fd3a6-7f0d-4c55-9d1f-1f5d6a3b7f10")
+DISPLAYS = {each.key: each.name for each in STAFF}
+
+
+@dataclass(slots=True)
+class Chart:
+    """One vendor's chart while it is written."""
+
+    vendor: str
+    moment: Moment
+    rows: list[tuple[SandboxResource, Json]] = field(default_factory=list)
+    names: list[SandboxName] = field(default_factory=list)
+
+    def fhir_id(self, group: str, name: str) -> str:
+        """The id of a seeded entry: always the same for the same vendor, group and name."""
+        plain = uuid.uuid5(_NAMESPACE, f"{self.vendor}/{group}/{name}")
+        if self.vendor == behaviour.GENERIC:
+            return str(plain)
+        digest = hashlib.sha256(plain.bytes).digest()[:16]
+        return f"e{base64.urlsafe_b64encode(digest).decode().rstrip('=').replace('_', '-')}3"
+
+    def file(
+        self,
+        group: str,
+        name: str,
+        content: Json,
+        *,
+        author: str,
+        locked: bool = False,
+        details: Json | None = None,
+    ) -> None:
+        """Adds an entry under its name."""
+        fhir_id = self.fhir_id(group, name)
+        row = SandboxResource(
+            vendor=self.vendor,
+            type=content["resourceType"],
+            fhir_id=fhir_id,
+            version=1,
+            author=author,
+            locked=locked,
+            updated_at=self.moment.at,
+        )
+        self.rows.append((row, {"resourceType": content["resourceType"], "id": fhir_id} | content))
+        self.names.append(
+            SandboxName(
+                vendor=self.vendor,
+                group=group,
+                name=name,
+                type=row.type,
+                fhir_id=fhir_id,
+                details=details or {},
+            )
+        )
+
+    def staff(self, key: str) -> Json:
+        """A reference to a colleague, or the name of somebody outside."""
+        if key not in DISPLAYS:
+            return {"display": key}
+        return reference("Practitioner", self.fhir_id("staff", key), DISPLAYS[key])
+
+    def patient(self, person: Person) -> Json:
+        """A reference to a patient."""
+        return reference(
+            "Patient", self.fhir_id(person.key, "patient"), f"{person.family}, {person.given}"
+        )
+
+    def visit(self, person: Person, name: str) -> Json:
+        """A reference to a visit."""
+        return reference("Encounter", self.fhir_id(person.key, name))
