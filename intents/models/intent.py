@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
-from audit.actors import Actor
-from audit.recording import record
-from audit.tags import AuditTag
 from django.db import models
 from django.db.models import Q
 
+from audit.actors import Actor
+from audit.models import AuditEvent
+from audit.recording import record
+from audit.tags import AuditTag
 from intents.governance.encryption import PhiRecord, PhiTextField
 from intents.governance.history import ActorRecords, stamp
 from intents.governance.tenancy import TenantOwned
@@ -121,12 +122,12 @@ class Intent(TenantOwned):
         rows: Iterable[models.Model] = (),
         detail: dict[str, object] | None = None,
         **changes: object,
-    ) -> None:
+    ) -> AuditEvent:
         """Move this intent to `to`, or raise InvalidTransition and change nothing.
 
         The caller must hold the row lock from `Intent.lock()`. The state, the `changes` to other
         columns, its history row and its audit entry (which names `rows` and carries `detail`: ids,
-        codes and hashes only) are saved in the caller's transaction or not at all.
+        codes and hashes only) are saved in the caller's transaction or not at all. Returns the entry.
         """
         before = State(self.state)
         edge = check_transition(current=before, to=to, actor=actor.kind)
@@ -135,7 +136,7 @@ class Intent(TenantOwned):
         self.rejected_by = rejected_by or ""
         self.state_changed_at = at
         self._save(actor=actor, at=at, reason=reason, **changes)
-        self.note(
+        return self.note(
             tag=edge.tag,
             actor=actor,
             at=at,
@@ -163,10 +164,10 @@ class Intent(TenantOwned):
         at: datetime,
         rows: tuple[models.Model, ...] = (),
         **body: object,
-    ) -> None:
+    ) -> AuditEvent:
         """An audit event about this change that is not a change of state."""
         proposal = self.proposal
-        record(
+        return record(
             tag=tag,
             actor=actor,
             at=at,
