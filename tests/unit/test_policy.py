@@ -194,6 +194,9 @@ TABLE = [
     row("GATE-12", NO, NOTE, purpose="HOPERAT", consent="none"),
     row("NOTE-01", ONE, NOTE, purpose="HOPERAT"),
     row("NOTE-01", ONE, NOTE, consent="none"),
+    row("GATE-13", NO, NOTE, rollout="TEST_PATIENTS"),
+    row("GATE-13", NO, NOTE, rollout="CANARY"),
+    row("NOTE-01", ONE, NOTE, rollout="SHADOW"),
     # nothing says yes
     row(policy.NO_RULE, NO, NOTE, kind="encounter"),
     row(policy.NO_RULE, NO, NOTE, kind="telepathy"),
