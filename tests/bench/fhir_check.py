@@ -30,7 +30,10 @@ def resource() -> bytes:
                 ]
             },
             "category": [
-                {"coding": [{"system": "urn:example:category", "code": f"c{n}"}], "text": f"category {n}"}
+                {
+                    "coding": [{"system": "urn:example:category", "code": f"c{n}"}],
+                    "text": f"category {n}",
+                }
                 for n in range(10)
             ],
             "subject": {"reference": "Patient/p1"},
@@ -69,7 +72,9 @@ def run(*, rounds: int) -> list[Result]:
         ours=lambda: _microseconds(lambda: DocumentReference.model_validate_json(body)),
         rounds=rounds,
     )
-    strict = measure(limit=limit, ours=lambda: _microseconds(lambda: strict_r4.check(body)), rounds=rounds)
+    strict = measure(
+        limit=limit, ours=lambda: _microseconds(lambda: strict_r4.check(body)), rounds=rounds
+    )
     return [
         Result(
             name="FHIR check, fhir.resources alone / orjson parse of the same bytes",

@@ -55,6 +55,8 @@ class Result:
         return {**asdict(self), "ratio": self.ratio, "verdict": self.verdict}
 
 
-def measure(*, limit: Callable[[], float], ours: Callable[[], float], rounds: int) -> tuple[Round, ...]:
+def measure(
+    *, limit: Callable[[], float], ours: Callable[[], float], rounds: int
+) -> tuple[Round, ...]:
     """Run limit and ours in turn."""
     return tuple(Round(limit=limit(), ours=ours()) for _ in range(rounds))

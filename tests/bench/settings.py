@@ -1,0 +1,7 @@
+"""The product's settings, with the limit's one view and table beside it."""
+
+from reviewportal.settings import *  # noqa: F403
+from reviewportal.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.bench.apps.BenchConfig"]
+ROOT_URLCONF = "tests.bench.urls"
