@@ -1,0 +1,123 @@
+"""A real Celery worker, woken over Redis, takes a draft from received to read back by itself."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+
+from intents.lifecycle import State
+from tests import embedded
+from tests.environment import ROOT
+from tests.factories import Clinic, clinic  # noqa: F401  fixture
+
+pytestmark = [pytest.mark.celery, pytest.mark.xdist_group("worker")]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded.redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def publisher(broker: str) -> Iterator[None]:
+    """This process publishes its wakes to the same broker."""
+    before = current_app.conf.broker_url, dict(current_app.conf.broker_transport_options)
+    current_app.conf.broker_url, current_app.conf.broker_transport_options = (
+        broker,
+        {"max_retries": 0},
+    )
+    current_app.pool.force_close_all()
+    current_app._pool = None
+    current_app.amqp._producer_pool = None
+    try:
+        yield
+    finally:
+        current_app.amqp._producer_pool = None
+        current_app.conf.broker_url, current_app.conf.broker_transport_options = before
+
+
+@pytest.fixture
+def worker(
+    broker: str, publisher: None, clinic: Clinic, tmp_path: Path
+) -> Iterator[subprocess.Popen]:  # noqa: F811
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        configured = os.environ["DATABASE_URL"]
+        base, _, query = configured.partition("?")
+        url = f"{base.rsplit('/', 1)[0]}/{database['NAME']}" + (f"?{query}" if query else "")
+    log = (tmp_path / "worker.log").open("wb")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "celery", "-A", "reviewportal", "worker", "--pool", "threads",
+            "--concurrency", "2", "--queues", "wakes,screening,sequencer", "--loglevel", "WARNING",
+            "--without-gossip", "--without-mingle", "--without-heartbeat",
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": broker, "DEMO_MODE": "1",
+            "VAR_DIR": str(settings.VAR_DIR), "KEY_DIR": str(settings.KEY_DIR),
+        },
+        stdout=log,
+        stderr=log,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.close()
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, "the worker did not get there in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.req("002-02")
+def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic):  # noqa: F811
+    clinic.tenant.undo_seconds = 0
+    from intents.management.clinic import INSTALLATION
+
+    clinic.tenant.change(actor=INSTALLATION, at=clinic.at, undo_seconds=0)
+    proposal = clinic.propose()
+    wait_until(lambda: clinic.intent(proposal).state == State.PENDING_APPROVAL)
+    from django.utils import timezone
+
+    clinic.approve(proposal, at=timezone.now())
+    from intents.pipeline import outbox
+
+    # Approval wakes the sequencer, its checkpoint wakes dispatch, and the sweep reads back.
+    wait_until(lambda: clinic.intent(proposal).state in (State.ACCEPTED, State.RECONCILED))
+    outbox.wake("reconciliation")
+    wait_until(lambda: clinic.intent(proposal).state == State.RECONCILED)
+    assert len(clinic.written()) == 1
+
+
+def test_a_broker_that_is_down_holds_up_nobody_and_loses_nothing(clinic, settings):  # noqa: F811
+    before = current_app.conf.broker_url, dict(current_app.conf.broker_transport_options)
+    current_app.conf.broker_url = "redis://127.0.0.1:1/0"
+    current_app.conf.broker_transport_options = {"max_retries": 0}
+    current_app.amqp._producer_pool = None
+    try:
+        started = time.monotonic()
+        proposal = clinic.propose()
+        assert time.monotonic() - started < 5
+    finally:
+        current_app.amqp._producer_pool = None
+        current_app.conf.broker_url, current_app.conf.broker_transport_options = before
+    from intents.pipeline import screening
+
+    assert screening.screen_due(at=clinic.at) >= 1
+    assert clinic.intent(proposal).state == State.PENDING_APPROVAL
