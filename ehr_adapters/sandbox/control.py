@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -17,8 +17,10 @@ from django.utils.dateparse import parse_datetime
 from ehr_adapters.sandbox import behaviour, charts, exact_json, faults, late, levers, oauth
 from ehr_adapters.sandbox.fronts import BASES, FRONTS
 from ehr_adapters.sandbox.models import (
+    SandboxAssertion,
     SandboxClient,
     SandboxFault,
+    SandboxIdentifier,
     SandboxLate,
     SandboxName,
     SandboxRequest,
@@ -26,6 +28,7 @@ from ehr_adapters.sandbox.models import (
     SandboxSetting,
     SandboxStaged,
     SandboxToken,
+    SandboxVersion,
 )
 from ehr_adapters.sandbox.seed import filing
 from ehr_adapters.sandbox.vendors.epic.apis import registered_apis
@@ -111,13 +114,16 @@ def _now(order: Order, at: datetime) -> datetime:
 @transaction.atomic
 def _reset(order: Order, _query: Query, at: datetime) -> Any:
     """Empties the charts, the log, faults, tokens and settings; clients stay unless `everything`."""
-    for model in (
-        SandboxLate, SandboxRequest, SandboxFault, SandboxStaged, SandboxResource, SandboxName, SandboxSetting,
-        SandboxToken,
-    ):  # fmt: skip
-        model.objects.all().delete()
+    # Children before parents, each table in one statement: tests reset between any two of them.
+    emptied = [
+        SandboxLate, SandboxRequest, SandboxFault, SandboxStaged, SandboxVersion, SandboxIdentifier, SandboxResource,
+        SandboxName, SandboxSetting, SandboxToken,
+    ]  # fmt: skip
     if order.get("everything"):
-        SandboxClient.objects.all().delete()
+        emptied += [SandboxAssertion, SandboxClient]
+    with connection.cursor() as cursor:
+        for model in emptied:
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - our own table names
     if order.get("seed"):
         return {"reset": True, **filing.seed(at=_now(order, at))}
     return {"reset": True}

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -38,7 +37,7 @@ def fhir(request: HttpRequest, vendor: str, path: str | None = None) -> HttpResp
     strike = faults.claim(vendor=vendor, method=call.method, target=call.target)
     wire: Wire = request.META[WIRE_KEY]
     if strike and strike.phase is Phase.SLOW:
-        time.sleep(float(strike.params.get("ms", 1000)) / 1000)
+        wire.pause(float(strike.params.get("ms", 1000)) / 1000)
         call.at = timezone.now()
     if strike and strike.phase is Phase.BEFORE:
         answer = strike.spoil(call, Answer(0), wire)
@@ -57,7 +56,7 @@ def token(request: HttpRequest, vendor: str) -> HttpResponse:
     strike = faults.claim(vendor=vendor, method=call.method, target=call.target)
     wire: Wire = request.META[WIRE_KEY]
     if strike and strike.phase is Phase.SLOW:
-        time.sleep(float(strike.params.get("ms", 1000)) / 1000)
+        wire.pause(float(strike.params.get("ms", 1000)) / 1000)
         call.at = timezone.now()
     if strike and strike.phase is Phase.BEFORE:
         answer = strike.spoil(call, Answer(0), wire)

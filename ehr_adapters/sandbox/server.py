@@ -8,6 +8,7 @@ import io
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,8 +38,17 @@ class WireEnd(StrEnum):
 class Wire:
     """What the view wants done with its answer."""
 
+    working: threading.Semaphore
     end: WireEnd = WireEnd.SEND
     seconds: float = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Waits without keeping another request from working."""
+        self.working.release()
+        try:
+            time.sleep(seconds)
+        finally:
+            self.working.acquire()
 
 
 class PracticeServer(ThreadingHTTPServer):
@@ -53,7 +63,7 @@ class PracticeServer(ThreadingHTTPServer):
     ) -> None:
         self.app = app
         self.on_thread_end = on_thread_end
-        self.working = threading.BoundedSemaphore(WORKING_THREADS)
+        self.working = threading.Semaphore(WORKING_THREADS)
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__((LOOPBACK, port), PracticeHandler)
 
@@ -92,7 +102,7 @@ class PracticeHandler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        wire = Wire()
+        wire = Wire(self.server.working)
         answer: dict[str, Any] = {}
 
         def start_response(

@@ -1,7 +1,9 @@
 """Every scripted fault: what the client sees, and what is in the chart afterwards."""
 
 import base64
+import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,29 @@ class TestContent:
             "Observation", vital(p1["patient"], p1["encounter"], code="29463-7", value=(78.4, "kg"))
         ).json()
         assert r4.get(f"Observation/{weight['id']}").json()["valueQuantity"]["value"] == 784.0
+
+
+class TestManyAtOnce:
+    def test_slow_and_silent_requests_keep_nobody_else_waiting(self, r4, p1):
+        r4.token()
+        r4.practice.fault("slow", method="POST", times=10, ms=1500)
+        r4.practice.fault("timeout-before-commit", method="PUT", times=10, ms=1500)
+
+        def write(number: int) -> None:
+            with requests.Session() as own, contextlib.suppress(requests.ConnectionError):
+                if number % 2:
+                    r4.post("Condition", problem(p1["patient"]), http=own)
+                else:
+                    r4.put(p1["entries"]["ckd"], {}, http=own)
+
+        with ThreadPoolExecutor(20) as pool:
+            waiting = [pool.submit(write, number) for number in range(20)]
+            started = time.monotonic()
+            assert r4.get(f"Patient/{p1['patient']}").status_code == 200
+            assert r4.practice.log()
+            assert time.monotonic() - started < 1.4
+            for each in waiting:
+                each.result(30)
 
 
 @pytest.mark.req("004-44")
