@@ -105,6 +105,17 @@ class Clinic:
             )
         return self._credentials[lane]
 
+    def credential_of(self, public_key: str, *, lane: str = "suggest") -> AgentCredential:
+        """A credential for a key pair whose private half somebody else holds."""
+        return AgentCredential.issue_key(
+            agent=self.agent,
+            lane=lane,
+            public_key=public_key,
+            expires_at=self.at + timedelta(days=30),
+            actor=furnishing.INSTALLATION,
+            at=self.at,
+        )
+
     def connection(self, vendor: str = "generic") -> EhrConnection:
         name = next(f.name for f in furnishing.FRONTS if f.vendor == vendor)
         return EhrConnection.objects.get(name=name)
