@@ -55,7 +55,7 @@ def finish_by_keyboard(page):
 
 @pytest.mark.req("000-59", "000-61", "004-19")
 def test_a_consultation_becomes_a_note_in_the_chart(portal, scribe, new_tab):
-    file = sorted(CONSULTATION.glob("*.txt"))[0]
+    file = min(CONSULTATION.glob("*.txt"))
     proposal = scribe(file)
     portal.screen(proposal, at=timezone.now())
     assert {i.state for i in portal.intents(proposal)} == {State.PENDING_APPROVAL}
