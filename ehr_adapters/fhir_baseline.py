@@ -36,15 +36,6 @@ from ehr_adapters.errors import AdapterError, AdapterMisconfigured
 from ehr_adapters.fhir_reading import FhirReader, FhirSettings
 from ehr_adapters.http import EgressList, EgressRefused, HttpClient
 
-# Entries that are only shown beside a change: (resource type, search, scope).
-_CONTEXT = {
-    "allergies": (("AllergyIntolerance", {}),),
-    "medications": (
-        ("MedicationRequest", {"status": "active"}),
-        ("MedicationStatement", {"status": "active"}),
-    ),
-    "results": (("Observation", {"category": "laboratory", "_sort": "-date"}),),
-}
 _CONTEXT_WORDS = {
     "allergies": "allergies",
     "medications": "medications",
@@ -61,6 +52,15 @@ class FhirBaseline(EhrAdapter):
 
     Settings: ClassVar[type[Settings]] = FhirSettings
     settings: FhirSettings
+    # Entries that are only shown beside a change: what they are called, types and searches.
+    contexts: ClassVar[Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]]] = {
+        "allergies": (("AllergyIntolerance", {}),),
+        "medications": (
+            ("MedicationRequest", {"status": "active"}),
+            ("MedicationStatement", {"status": "active"}),
+        ),
+        "results": (("Observation", {"category": "laboratory", "_sort": "-date"}),),
+    }
 
     @contextmanager
     def _client(self) -> Iterator[HttpClient]:
@@ -101,7 +101,7 @@ class FhirBaseline(EhrAdapter):
     def read(self, request: ReadRequest) -> Baseline:
         resource_type = fhir_type(request.kind)
         types = {"Patient", "Encounter", "Practitioner", resource_type, "Binary"}
-        types |= {t for what in request.context for t, _ in _CONTEXT[what]}
+        types |= {t for what in request.context for t, _ in self.contexts[what]}
         scope = " ".join(
             f"system/{t}.{'r' if t in {'Patient', 'Encounter', 'Practitioner', 'Binary'} else 'rs'}"
             for t in sorted(types)
@@ -200,7 +200,7 @@ class FhirBaseline(EhrAdapter):
         unreadable: list[Unreadable],
     ) -> list[Snapshot]:
         snapshots = []
-        for resource_type, parameters in _CONTEXT[what]:
+        for resource_type, parameters in self.contexts[what]:
             query = [("patient", self._patient_parameter(patient.id)), *parameters.items()]
             found = self._searched(
                 what, resource_type, query, reader=reader, unreadable=unreadable, pages=2

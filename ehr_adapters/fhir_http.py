@@ -400,7 +400,9 @@ class FhirHttpAdapter(FhirBaseline):
             return NotPermitted(
                 "The EHR does not offer this to the portal. Nothing was written.", **facts
             )
-        if status in {400, 404, 405, 406, 410, 413, 414, 415, 422}:
+        if status in {423, 451}:
+            return ContentRefused("The chart is locked in the EHR. Nothing was written.", **facts)
+        if status in {400, 404, 405, 406, 410, 413, 414, 415, 422, 428, 431}:
             return ContentRefused(refusal_sentence(facts["issues"]), **facts)
         if 300 <= status < 400:
             return Redirected(**facts)

@@ -59,6 +59,7 @@ class Found:
     pages: int = 0
     complete: bool = True
     reason: str = ""
+    stated_total: int = 0
 
 
 def fhir_url(base_url: str, path: str, query: Sequence[tuple[str, str]] = ()) -> str:
@@ -215,12 +216,17 @@ class FhirReader:
                 found.complete, found.reason = False, failed.name
                 break
             found.pages += 1
+            total = bundle.get("total")
+            found.stated_total = max(found.stated_total, total if isinstance(total, int) else 0)
             self._collect(bundle, resource_type, found)
             url = self._next(bundle, found)
             if url in seen:
                 found.complete, found.reason = False, "the pages run in a circle"
                 break
             seen.add(url)
+        if found.complete and found.stated_total > len(found.entries):
+            # Some servers count all and show one page without saying that there are more.
+            found.complete, found.reason = False, "the list is shorter than its stated total"
         return found
 
     def _page(self, url: str, *, headers: Mapping[str, str] | None) -> dict[str, Any]:

@@ -6,8 +6,9 @@ its own in `issue.details.coding`.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -24,7 +25,14 @@ from ehr_adapters.capabilities import (
     RetryClass,
     Transformation,
 )
-from ehr_adapters.contract import Baseline, PatientIdentity, Tag, WirePlan, WireRequest
+from ehr_adapters.contract import (
+    Baseline,
+    FindResult,
+    PatientIdentity,
+    Tag,
+    WirePlan,
+    WireRequest,
+)
 from ehr_adapters.errors import (
     AdapterError,
     AlreadyThere,
@@ -160,6 +168,11 @@ class EpicAdapter(FhirHttpAdapter):
     Settings = EpicSettings
     settings: EpicSettings
     note_content_type: ClassVar[str] = "text/plain"
+    # Epic keeps its medication list in MedicationRequest; MedicationStatement is not served in R4.
+    contexts = {
+        **FhirHttpAdapter.contexts,
+        "medications": (("MedicationRequest", {"status": "active"}),),
+    }
     places: ClassVar[dict[str, str]] = {
         "note": "Notes activity of the visit, New Note",
         "note amend": "Chart Review, Notes: open the signed note, Addendum",
@@ -417,6 +430,18 @@ class EpicAdapter(FhirHttpAdapter):
 
     def _searches_record_numbers(self) -> bool:
         return self.settings.record_number_search
+
+    def _find_scan(
+        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
+    ) -> FindResult:
+        found = super()._find_scan(tags, plan, since=since, at=at)
+        if found.hits or self.settings.drafts_listed_probed:
+            return found
+        return replace(
+            found,
+            complete=False,
+            reason=found.reason or "This Epic is not known to list unsigned notes.",
+        )
 
     def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
         del plan

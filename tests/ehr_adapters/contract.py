@@ -419,6 +419,9 @@ class AdapterContract:
             pages[None] = ([condition(id="c-1")], foreign)
             baseline = adapter.read(request)
             assert [u.what for u in baseline.unreadable] == ["problems"]
+        pages[None] = ([condition(id="c-1")], f"{ehr.base_url}/Condition?page=2")
+        pages["2"] = ([condition(id="c-2")], f"{ehr.base_url}/Condition?page=2")
+        assert [u.what for u in adapter.read(request).unreadable] == ["problems"]
 
     def test_name_alikes_are_found_and_oneself_is_not(
         self, adapter: EhrAdapter, ehr: FakeEhr

@@ -208,6 +208,9 @@ class TestEpic(AdapterContract):
         held = document(id="new-1", identifier=[])
         held["content"] = [{"attachment": {"contentType": "text/plain", "url": "Binary/b-1"}}]
         ehr.resources["DocumentReference/new-1"] = held
+        adapter = registry.get_adapter(
+            ehr.connection("epic", settings={"drafts_listed_probed": "2026-11-20"})
+        )
         found = adapter.find([TAG], plan, since=AT, at=AT)
         assert [h.snapshot.id for h in found.hits] == ["new-1"]
         assert found.complete
@@ -215,3 +218,14 @@ class TestEpic(AdapterContract):
         found = adapter.find([TAG], plan, since=AT, at=AT)
         assert found.hits == ()
         assert found.complete is False
+
+    @pytest.mark.req("002-46")
+    def test_a_list_without_the_draft_proves_nothing_until_drafts_are_known_to_be_listed(
+        self, ehr: FakeEhr
+    ) -> None:
+        for settings, complete in (({}, False), ({"drafts_listed_probed": "2026-11-20"}, True)):
+            adapter = registry.get_adapter(ehr.connection("epic", settings=settings))
+            plan = self.plan(adapter, ehr, "note", "create")
+            found = adapter.find([TAG], plan, since=AT, at=AT)
+            assert found.hits == ()
+            assert found.complete is complete
