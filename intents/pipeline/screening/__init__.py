@@ -19,6 +19,7 @@ from intents.pipeline.screening.filing import (
 )
 from intents.pipeline.screening.freshness import (
     Fresh,
+    Freshness,
     FreshRead,
     fresh_check,
     fresh_check_intent,
@@ -32,6 +33,7 @@ __all__ = [
     "Examined",
     "Fresh",
     "FreshRead",
+    "Freshness",
     "OutOfDate",
     "Rescreened",
     "alikes_of",

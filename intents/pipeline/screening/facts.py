@@ -28,11 +28,12 @@ _PLAIN_KINDS = frozenset({"note", "problem"})
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A verdict, the rules that gave it, and what the patient's directives said."""
+    """A verdict, the rules that gave it, what the patient's directives said, and when it was asked for."""
 
     verdict: Verdict
     policy_version: PolicyVersion
     consent: consent.ConsentAnswer
+    moment: str = "screening"
 
 
 class NoRulesInForce(RuntimeError):
@@ -68,17 +69,19 @@ def decide(
     return _asked(context, standing=standing, intent=intent, at=at)
 
 
-def policy_now(*, intent: Intent, screening: Screening, at: datetime) -> Decided:
+def policy_now(
+    *, intent: Intent, screening: Screening, at: datetime, moment: str = "approval"
+) -> Decided:
     """The rules of this moment on the facts of a screening, with today's agent, grants, consent, connection.
 
-    Raises `NoRulesInForce`, also where the screening has no verdict to start from.
+    `moment`: approval or claim. Raises `NoRulesInForce`, also where the screening has no verdict to start from.
     """
     earlier = screening.verdicts.filter(moment="screening").order_by("-at", "-id").first()
     if earlier is None:
         raise NoRulesInForce("The change was never put to the rules.")
     standing = _standing(intent=intent, version=screening.version, at=at)
     context = replace(PolicyContext.from_input(earlier.phi_json("input")), **standing.facts)
-    return _asked(context, standing=standing, intent=intent, at=at)
+    return replace(_asked(context, standing=standing, intent=intent, at=at), moment=moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,9 +185,7 @@ def _place(examined: Examined, *, intent: Intent, at: datetime) -> None:
         tier=decided.verdict.tier,
         **cleared,
     )
-    verdict = keep_verdict(
-        decided, screening=screening, patient_ref=intent.proposal.patient_ref, at=at
-    )
+    verdict = keep_verdict(decided, screening=screening, at=at)
     to = _PLACES.get(decided.verdict.outcome)
     if to is None:
         # The draft lane rests here until a person promotes it.
@@ -270,9 +268,7 @@ def keep(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
         findings=sorted({f.code for f in examined.findings}),
     )
     if decided is not None:
-        verdict = keep_verdict(
-            decided, screening=screening, patient_ref=intent.proposal.patient_ref, at=at
-        )
+        verdict = keep_verdict(decided, screening=screening, at=at)
         _note_verdict(intent, decided, verdict, at=at)
     return screening
 
@@ -352,19 +348,14 @@ def _write(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
 
 
 def keep_verdict(
-    decided: Decided,
-    *,
-    screening: Screening,
-    patient_ref: str,
-    at: datetime,
-    moment: str = "screening",
+    decided: Decided, *, screening: Screening, at: datetime, moment: str = ""
 ) -> PolicyVerdict:
-    """Store one verdict with its facts. `moment`: screening, approval or claim. In a transaction."""
+    """Store one verdict with its facts, in a transaction. `moment`: when it was asked for, if not as decided."""
     verdict = decided.verdict
     row = PolicyVerdict(
         tenant_id=screening.tenant_id,
         screening=screening,
-        moment=moment,
+        moment=moment or decided.moment,
         tier=verdict.tier.value,
         lane=verdict.lane.value if verdict.lane else "",
         outcome=verdict.outcome.value,
@@ -376,7 +367,8 @@ def keep_verdict(
         input_hash=verdict.input_hash,
         at=at,
     )
-    row.set_phi("input", dict(verdict.input), patient_ref=patient_ref)
+    patient = screening.version.intent.proposal.patient_ref
+    row.set_phi("input", dict(verdict.input), patient_ref=patient)
     row.save()
     return row
 

@@ -25,7 +25,7 @@ from intents.pipeline.validation import Draft, find_duplicate
 _AT_ONCE = 4
 
 
-class Fresh(StrEnum):
+class Freshness(StrEnum):
     """What a new look at the chart says about a draft."""
 
     UNCHANGED = "unchanged"
@@ -43,11 +43,18 @@ class FreshRead:
     """One new look for one change. `fields` are those that differ; `sentence` says it without content."""
 
     intent_id: UUID
-    fresh: Fresh
+    freshness: Freshness
     sentence: str = ""
     fields: tuple[str, ...] = ()
     whole_resource: bool = False
     baseline: Baseline | None = field(default=None, repr=False)
+
+    @property
+    def fresh(self) -> Freshness:
+        return self.freshness
+
+
+Fresh = Freshness
 
 
 def fresh_check(
@@ -93,31 +100,31 @@ def refresh(
 
 
 def _acted_on(read: FreshRead, *, at: datetime) -> FreshRead:
-    if read.fresh in (Fresh.UNCHANGED, Fresh.SILENT):
+    if read.freshness in (Freshness.UNCHANGED, Freshness.SILENT):
         return read
     intent = load(read.intent_id)
-    if read.fresh in (Fresh.TOUCHED_DIFFERS, Fresh.MOVED):
+    if read.freshness in (Freshness.TOUCHED_DIFFERS, Freshness.MOVED):
         hold_moved(
             intent=intent,
             screening_id=intent.current_screening_id,
             at=at,
             sentence=read.sentence,
             fields=list(read.fields),
-            how=read.fresh.value,
+            how=read.freshness.value,
         )
         return read
     done = refile(examine(intent=intent, at=at, baseline=read.baseline), intent=intent, at=at)
     if done.outcome is Outcomes.HELD:
         return FreshRead(
             read.intent_id,
-            Fresh.TOUCHED_DIFFERS,
+            Freshness.TOUCHED_DIFFERS,
             done.sentence,
             read.fields,
             read.whole_resource,
             read.baseline,
         )
     if done.outcome is Outcomes.UNANSWERED:
-        return FreshRead(read.intent_id, Fresh.SILENT, done.sentence)
+        return FreshRead(read.intent_id, Freshness.SILENT, done.sentence)
     return read
 
 
@@ -178,29 +185,36 @@ def _ask(intent: Intent, visit: str, *, at: datetime, deadline: float | None) ->
 
 def _compared(intent: Intent, screening: Screening, seen: _Seen) -> FreshRead:
     if seen.silent:
-        return FreshRead(intent.pk, Fresh.SILENT, seen.silent)
+        return FreshRead(intent.pk, Freshness.SILENT, seen.silent)
     if seen.moved or seen.baseline is None:
-        return FreshRead(intent.pk, Fresh.MOVED, seen.moved)
+        return FreshRead(intent.pk, Freshness.MOVED, seen.moved, ("patient",))
     then, now, plan = baseline_of(screening), seen.baseline, plan_of(screening)
     if then is None or plan is None:
-        return FreshRead(intent.pk, Fresh.MOVED, "The change was never rendered.", baseline=now)
+        return FreshRead(
+            intent.pk, Freshness.MOVED, "The change was never rendered.", ("target",), baseline=now
+        )
     capability = gateway.capabilities_for(connection=intent.connection).lookup(
         intent.change_kind, intent.interaction
     )
     whole = capability is None or capability.whole_resource
-    moved = _moved(then, now, needs_open=capability is None or capability.needs_open_encounter)
-    if moved:
-        return FreshRead(intent.pk, Fresh.MOVED, moved, whole_resource=whole, baseline=now)
-    fresh, sentence, fields = (
+    needs_open = capability is None or capability.needs_open_encounter
+    for what, why in (
+        ("patient", _patient_moved(then, now)),
+        ("encounter", _visit_moved(then, now, needs_open=needs_open)),
+        ("target", _entry_moved(then, now)),
+    ):
+        if why:
+            return FreshRead(intent.pk, Freshness.MOVED, why, (what,), whole, now)
+    freshness, sentence, fields = (
         _target(intent, then=then, now=now, plan=plan)
         if intent.target_ref
         else _neighbourhood(intent, then=then, now=now)
     )
-    return FreshRead(intent.pk, fresh, sentence, fields, whole, now)
+    return FreshRead(intent.pk, freshness, sentence, fields, whole, now)
 
 
-def _moved(then: Baseline, now: Baseline, *, needs_open: bool) -> str:
-    """Why patient, visit or entry are no longer those of the draft; "" when they are."""
+def _patient_moved(then: Baseline, now: Baseline) -> str:
+    """Why the patient is no longer the draft's; "" when it is."""
     before, patient = then.identity, now.identity
     if patient is None or before is None:
         return "The EHR has no patient with this id any more."
@@ -216,46 +230,56 @@ def _moved(then: Baseline, now: Baseline, *, needs_open: bool) -> str:
         family=before.family, given=given, birth_date=before.birth_date, sex=before.sex, mrn=mrn
     ):
         return "The patient's name, birth date, sex or record number was changed."
-    if then.visit is not None:
-        if now.visit is None or now.visit.patient != patient.reference:
-            return "The visit is no longer this patient's."
-        if needs_open and not now.visit.open:
-            return "The visit was closed."
-    if then.target is not None:
-        if now.target is None:
-            return "The entry is no longer in the EHR."
-        if now.target.patient != patient.reference:
-            return "The entry now belongs to another patient."
     return ""
+
+
+def _visit_moved(then: Baseline, now: Baseline, *, needs_open: bool) -> str:
+    if then.visit is None:
+        return ""
+    if now.visit is None or now.visit.patient != then.visit.patient:
+        return "The visit is no longer this patient's."
+    return "The visit was closed." if needs_open and not now.visit.open else ""
+
+
+def _entry_moved(then: Baseline, now: Baseline) -> str:
+    if then.target is None:
+        return ""
+    if now.target is None:
+        return "The entry is no longer in the EHR."
+    return (
+        ""
+        if now.target.patient == then.target.patient
+        else "The entry now belongs to another patient."
+    )
 
 
 def _target(
     intent: Intent, *, then: Baseline, now: Baseline, plan: WirePlan
-) -> tuple[Fresh, str, tuple[str, ...]]:
+) -> tuple[Freshness, str, tuple[str, ...]]:
     before, after = then.target, now.target
     if before is None or after is None:
-        return Fresh.MOVED, "The entry is no longer in the EHR.", ()
+        return Freshness.MOVED, "The entry is no longer in the EHR.", ("target",)
     fields = canonical.changed_fields(intent.change_kind, before.canonical, after.canonical)
     if before.hash_touched(plan.touched) != after.hash_touched(plan.touched):
         return (
-            Fresh.TOUCHED_DIFFERS,
+            Freshness.TOUCHED_DIFFERS,
             "The entry was changed in the EHR since this was drafted.",
             fields,
         )
     if before.hash_whole != after.hash_whole:
-        return Fresh.WHOLE_DIFFERS, "Other parts of the entry were changed in the EHR.", fields
+        return Freshness.WHOLE_DIFFERS, "Other parts of the entry were changed in the EHR.", fields
     if plan.expected_version and after.version_id != plan.expected_version:
-        return Fresh.WHOLE_DIFFERS, "The entry has a new version with the same content.", ()
-    return Fresh.UNCHANGED, "", ()
+        return Freshness.WHOLE_DIFFERS, "The entry has a new version with the same content.", ()
+    return Freshness.UNCHANGED, "", ()
 
 
 def _neighbourhood(
     intent: Intent, *, then: Baseline, now: Baseline
-) -> tuple[Fresh, str, tuple[str, ...]]:
+) -> tuple[Freshness, str, tuple[str, ...]]:
     """For a new entry: is the same thing there now, or on its way?"""
     unread = {part.what for part in now.unreadable} - {part.what for part in then.unreadable}
     if any(what.startswith(intent.change_kind) for what in unread):
-        return Fresh.SILENT, "The entries beside this one could not be read.", ()
+        return Freshness.SILENT, "The entries beside this one could not be read.", ()
     version = intent.current_version
     draft = Draft(
         kind=intent.change_kind,
@@ -266,8 +290,8 @@ def _neighbourhood(
     )
     duplicate = find_duplicate(draft, baseline=now)
     if duplicate is not None:
-        return Fresh.TOUCHED_DIFFERS, duplicate.diagnostics, ()
+        return Freshness.TOUCHED_DIFFERS, duplicate.diagnostics, ()
     kind = intent.change_kind
     if then.hash_neighbourhood(kind) != now.hash_neighbourhood(kind):
-        return Fresh.WHOLE_DIFFERS, "Other entries of this kind were changed in the EHR.", ()
-    return Fresh.UNCHANGED, "", ()
+        return Freshness.WHOLE_DIFFERS, "Other entries of this kind were changed in the EHR.", ()
+    return Freshness.UNCHANGED, "", ()
