@@ -31,6 +31,7 @@ from intents.pipeline.dispatch.verifying import (
 )
 from intents.pipeline.outbox import Claimed, Facts
 from intents.pipeline.policy import Outcome
+from intents.pipeline.screening.facts import NoRulesInForce
 
 logger = logging.getLogger(__name__)
 
@@ -185,19 +186,19 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Verified:
 
 def _ask_the_rules(intent: Intent, entry: OutboxEntry, *, at: datetime) -> None:
     """Rules and consent again, as they are now: what was allowed at approval may not be any more."""
-    answer = screening.policy_now(intent=intent, screening=entry.screening, at=at, moment="claim")
-    screening.keep_verdict(answer, screening=entry.screening, at=at)
-    approved = Tier(intent.tier)
-    now_stricter = strictest([approved, answer.verdict.tier]) != approved
-    by_policy = entry.decision.reviewer_id is None
-    allowed = (
-        Outcome.APPROVED
-        if by_policy
-        else answer.verdict.outcome
-        if answer.verdict.outcome in (Outcome.PENDING_APPROVAL, Outcome.APPROVED, Outcome.VALIDATED)
-        else None
+    try:
+        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at)
+    except NoRulesInForce:
+        raise _Stop("rules-tightened", to=State.HELD, actor=_POLICY) from None
+    screening.keep_verdict(
+        answer,
+        screening=entry.screening,
+        moment="claim",
+        at=at,
     )
-    if now_stricter or answer.verdict.outcome != allowed:
+    approved = Tier(intent.tier)
+    stricter = strictest([approved, answer.verdict.tier]) != approved
+    if stricter or answer.verdict.outcome in (Outcome.HELD, Outcome.REJECTED):
         raise _Stop("rules-tightened", to=State.HELD, actor=_POLICY)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import connection as database
 from django.db import transaction
 
-from ehr_adapters.contract import AccessToken, WriteReceipt
+from ehr_adapters.contract import AccessToken, Baseline, PatientIdentity, WriteReceipt
 from ehr_adapters.errors import AdapterError, AdapterMisconfigured, Unreachable
 from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry, Tick
@@ -20,7 +20,7 @@ from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
 from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
-from intents.pipeline.screening import Freshness
+from intents.pipeline.screening import Fresh
 
 logger = logging.getLogger(__name__)
 
@@ -108,17 +108,22 @@ class Exchange:
         fresh = screening.fresh_check_intent(
             intent=begun.intent, at=self.clock(), screening=begun.entry.screening
         )
-        match fresh.freshness:
-            case Freshness.UNCHANGED:
+        match fresh.fresh:
+            case Fresh.UNCHANGED:
                 return ""
-            case Freshness.SILENT:
+            case Fresh.SILENT:
                 raise Unreachable
-            case Freshness.WHOLE_DIFFERS:
-                return "target-changed" if fresh.whole_resource else ""
-            case Freshness.TOUCHED_DIFFERS:
+            case Fresh.WHOLE_DIFFERS:
+                # Frozen bytes of a whole entry would undo what a colleague changed beside it.
+                undoes = fresh.whole_resource and bool(begun.intent.target_ref)
+                return "target-changed" if undoes else ""
+            case Fresh.TOUCHED_DIFFERS:
                 return "target-changed" if begun.intent.target_ref else "neighbourhood-changed"
-            case Freshness.MOVED:
-                return _what_moved(fresh.fields)
+            case Fresh.MOVED:
+                return _what_moved(self._baseline(), fresh.baseline)
+
+    def _baseline(self) -> Baseline | None:
+        return screening.baseline_of(self.begun.entry.screening)
 
     def _search(self) -> Seen:
         begun = self.begun
@@ -130,13 +135,13 @@ class Exchange:
             since=begun.first_sent_at - _SKEW,
             at=self.clock(),
         )
-        baseline = screening.baseline_of(begun.entry.screening)
+        baseline = self._baseline()
         self.match = matching.judge(
             found,
             plan=begun.plan,
             tags=begun.tags,
             capability=begun.capability,
-            baseline=baseline.target,
+            baseline=baseline.target if baseline else None,
         )
         return Seen[self.match.verdict.name]
 
@@ -177,12 +182,28 @@ class Exchange:
         return ""
 
 
-def _what_moved(fields: tuple[str, ...]) -> str:
-    if "patient" in fields:
+def _what_moved(then: Baseline | None, now: Baseline | None) -> str:
+    """Which of patient, visit and entry is no longer what it was, as a code."""
+    if now is None or now.identity is None or now.identity.merged:
+        return "patient-moved"
+    if then is None or then.identity is None or _person(then.identity) != _person(now.identity):
         return "patient-changed"
-    if "encounter" in fields:
+    before, after = then.visit, now.visit
+    if before and (not after or (before.patient, before.open) != (after.patient, after.open)):
         return "encounter-changed"
     return "target-changed"
+
+
+def _person(identity: PatientIdentity) -> tuple[object, ...]:
+    return (
+        identity.family,
+        identity.given,
+        identity.birth_date,
+        identity.sex,
+        identity.mrns,
+        identity.active,
+        identity.deceased,
+    )
 
 
 def _let_go() -> None:

@@ -38,10 +38,10 @@ class NotYetProven(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What may be sent, and the statement that allows it (None where policy approved by itself)."""
+    """What may be sent, and the statements that allow it, first to last."""
 
     plan: WirePlan
-    statement: Statement | None
+    statements: tuple[Statement, ...]
 
 
 def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
@@ -54,11 +54,9 @@ def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     hashes |= {each.payload_hash for each in approvals}
     if len(hashes) != 1:
         raise EvidenceBroken("payload hash")
-    statements = [
-        _statement(intent, screening=screening, plan=plan, decision=each)
-        for each in approvals
-        if each.reviewer_id is not None
-    ]
+    statements = tuple(
+        _statement(intent, screening=screening, plan=plan, decision=each) for each in approvals
+    )
     _check_rows(event, rows=[*approvals, screening, screening.version])
     _check_ledger(intent)
     if not is_checkpointed(event.pk):
@@ -66,8 +64,7 @@ def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
             raise EvidenceBroken("signed log")
         raise NotYetProven
     _check_not_voided(intent, event)
-    own = [each for each in statements if each.nonce and each.screening_id == str(screening.pk)]
-    return Verified(plan=plan, statement=own[0] if own else None)
+    return Verified(plan=plan, statements=statements)
 
 
 def _plan(screening: Screening) -> WirePlan:
@@ -93,11 +90,14 @@ def _approval_event(intent: Intent, entry: OutboxEntry) -> AuditEvent:
 def _approvals(
     intent: Intent, *, screening: Screening, decision: ReviewDecision
 ) -> list[ReviewDecision]:
-    """The decisions that carry this approval: the last of them is the entry's own."""
+    """The decisions that carry this approval: the last of them is the entry's own.
+
+    A decision without a person has no sealed statement, and nothing is sent on it.
+    """
     if _is_foreign(intent, screening=screening, decision=decision):
         raise EvidenceBroken("screening")
     if decision.reviewer_id is None:
-        return [decision]
+        raise EvidenceBroken("approver")
     given = list(
         ReviewDecision.objects.filter(
             screening=screening, kind__in=("approve", "second"), round=decision.round

@@ -1,6 +1,8 @@
 """What a statement says, from the rows as they are now: review seals it, dispatch compares it."""
 
-from ehr_adapters.contract import WirePlan
+from audit.encoding import canonical_bytes
+from ehr_adapters.contract import Baseline, WirePlan
+from intents.governance.encryption import patient_token
 from intents.models import Intent, Screening
 from intents.pipeline import sealing
 
@@ -28,6 +30,7 @@ def stored_fields(intent: Intent, *, screening: Screening, plan: WirePlan) -> di
         "payload_hash": plan.payload_hash(),
         "requests": sealing.stated_requests(plan),
         "patient_token": intent.proposal.patient_token,
+        "patient_identifiers_hash": identifiers_hash(screening),
         "base_version": screening.target_version,
         "base_hash_whole": screening.hash_whole,
         "base_hash_touched": screening.hash_touched,
@@ -36,3 +39,20 @@ def stored_fields(intent: Intent, *, screening: Screening, plan: WirePlan) -> di
         "finality": plan.finality.value,
         "expires_at": intent.approval_expires_at,
     }
+
+
+def identifiers_hash(screening: Screening) -> str:
+    """A keyed hash of who the EHR said the patient is when the chart was read; "" if it did not say."""
+    stored = screening.phi_json("baseline")
+    identity = Baseline.from_json(stored).identity if stored else None
+    if identity is None:
+        return ""
+    shown = {
+        "id": identity.id,
+        "family": identity.family,
+        "given": list(identity.given),
+        "birth_date": identity.birth_date,
+        "sex": identity.sex,
+        "mrns": [list(pair) for pair in identity.mrns],
+    }
+    return patient_token(tenant_id=screening.tenant_id, patient_ref=canonical_bytes(shown).decode())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -103,7 +104,7 @@ def carry_out(
     at: datetime,
     tick: int,
     facts: Facts | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> None:
     """Write a decision: ledger, entry, discrepancies, the intent's state and their audit events.
 

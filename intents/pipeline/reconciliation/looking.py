@@ -225,7 +225,7 @@ def _judge(subject: Subject, found: FindResult) -> Match:
         plan=subject.plan,
         tags=subject.tags,
         capability=subject.capability,
-        baseline=baseline.target,
+        baseline=baseline.target if baseline else None,
     )
 
 

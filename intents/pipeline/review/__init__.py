@@ -1,0 +1,61 @@
+"""What people decide: approve, reject, edit, undo, promote, hold, release, recall.
+
+`approving` is the one transaction of an approval; `editing` makes versions; `stopping` takes back and
+stops; `refusals` are the sentences of what was not done. `locking` is the order of the locks.
+"""
+
+from intents.pipeline.review.approving import DecisionForm, approve
+from intents.pipeline.review.editing import edit, take_over_as_author
+from intents.pipeline.review.refusals import (
+    REASON_CODES,
+    AllOrNothing,
+    AlreadyClaimed,
+    ChartUnreadable,
+    ChecksOpen,
+    ConflictFound,
+    ContentInvalid,
+    DependsOnDropped,
+    NotAllowed,
+    NotApprovable,
+    NotPending,
+    PageOutOfDate,
+    ReasonNeeded,
+    ReviewRefused,
+    RulesTightened,
+    TargetBusy,
+    TooFast,
+    TooLateToUndo,
+)
+from intents.pipeline.review.rejecting import reject
+from intents.pipeline.review.stopping import hold, promote, recall, release, undo
+
+__all__ = [
+    "REASON_CODES",
+    "AllOrNothing",
+    "AlreadyClaimed",
+    "ChartUnreadable",
+    "ChecksOpen",
+    "ConflictFound",
+    "ContentInvalid",
+    "DecisionForm",
+    "DependsOnDropped",
+    "NotAllowed",
+    "NotApprovable",
+    "NotPending",
+    "PageOutOfDate",
+    "ReasonNeeded",
+    "ReviewRefused",
+    "RulesTightened",
+    "TargetBusy",
+    "TooFast",
+    "TooLateToUndo",
+    "approve",
+    "edit",
+    "hold",
+    "promote",
+    "recall",
+    "reject",
+    "release",
+    "take_over_as_author",
+    "undo",
+]
