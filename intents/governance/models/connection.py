@@ -161,6 +161,15 @@ class EhrConnection(TenantOwned, Governed):
         finally:
             del self.skip_history_when_saving
 
+    def set_columns(self, columns: dict[str, object]) -> list[str]:
+        # Commands and people write these two in small letters.
+        return super().set_columns(
+            {
+                name: str(value).upper() if name in {"environment", "rollout"} else value
+                for name, value in columns.items()
+            }
+        )
+
     def check_sense(self) -> None:
         check_time_zone(self.time_zone)
         if self.credential_ref and not _KEY_NAME.fullmatch(self.credential_ref):
