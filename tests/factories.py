@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.db import transaction
 from django.utils import timezone
 
 from audit import sequencing
@@ -56,6 +58,12 @@ class Clinic:
             practice=practice.root, directory=practice.control("GET", "directory"), at=at
         )
         self._token = enter_tenant(self.tenant.pk)
+        self._credentials: dict[str, AgentCredential] = {}
+        self._admit()
+
+    @transaction.atomic
+    def _admit(self) -> None:
+        at = self.at
         self.agent = Agent.admit(
             tenant=self.tenant,
             name="Visit scribe",
@@ -64,7 +72,6 @@ class Clinic:
             actor=furnishing.INSTALLATION,
             at=at,
         )
-        self._credentials: dict[str, AgentCredential] = {}
         for connection in EhrConnection.objects.all():
             for scope in furnishing._SCOPES:
                 ScopeGrant.grant(
@@ -87,24 +94,27 @@ class Clinic:
             user__email=f"{name}@northgate.example"
         )
 
+    @transaction.atomic
     def credential(self, lane: str = "suggest") -> AgentCredential:
         if lane not in self._credentials:
             from cryptography.hazmat.primitives.asymmetric import ec
             from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
             key = ec.generate_private_key(ec.SECP384R1())
-            self._credentials[lane] = AgentCredential.issue_key(
-                agent=self.agent,
-                lane=lane,
-                public_key=key.public_key()
-                .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                .decode(),
-                expires_at=self.at + timedelta(days=30),
-                actor=furnishing.INSTALLATION,
-                at=self.at,
-            )
+            with transaction.atomic():
+                self._credentials[lane] = AgentCredential.issue_key(
+                    agent=self.agent,
+                    lane=lane,
+                    public_key=key.public_key()
+                    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+                    .decode(),
+                    expires_at=self.at + timedelta(days=30),
+                    actor=furnishing.INSTALLATION,
+                    at=self.at,
+                )
         return self._credentials[lane]
 
+    @transaction.atomic
     def credential_of(self, public_key: str, *, lane: str = "suggest") -> AgentCredential:
         """A credential for a key pair whose private half somebody else holds."""
         return AgentCredential.issue_key(
@@ -386,7 +396,8 @@ def clinic(
     settings.DEMO_MODE = True
     settings.REQUIRE_MFA_TO_DECIDE = False
     # The practice dates its charts by the machine's clock, so journeys start there too.
-    made = Clinic(fresh_practice, at=timezone.now().replace(microsecond=0))
+    with transaction.atomic():
+        made = Clinic(fresh_practice, at=timezone.now().replace(microsecond=0))
     try:
         yield made
     finally:

@@ -126,6 +126,7 @@ def furnish(*, portal: str, practice: str, folder: Path) -> bool:
     return made
 
 
+@transaction.atomic
 def open_clinic(*, practice: str, directory: Mapping[str, Any], at: datetime) -> Tenant:
     """The workspace with its people and a connection to each practice EHR."""
     tenant = open_workspace(name=WORKSPACE, actor=INSTALLATION, at=at, time_zone="UTC")

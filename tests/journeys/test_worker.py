@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from intents.lifecycle import State
+from intents.management.clinic import INSTALLATION
 from tests import embedded
 from tests.environment import ROOT
 from tests.factories import Clinic, clinic  # noqa: F401  fixture
@@ -87,10 +88,8 @@ def wait_until(ready: Callable[[], bool], *, seconds: float = 30) -> None:
 
 @pytest.mark.req("002-02")
 def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic):  # noqa: F811
-    clinic.tenant.undo_seconds = 0
-    from intents.management.clinic import INSTALLATION
-
-    clinic.tenant.change(actor=INSTALLATION, at=clinic.at, undo_seconds=0)
+    with transaction.atomic():
+        clinic.tenant.change(actor=INSTALLATION, at=clinic.at, undo_seconds=0)
     proposal = clinic.propose()
     wait_until(lambda: clinic.intent(proposal).state == State.PENDING_APPROVAL)
     from django.utils import timezone
