@@ -126,6 +126,16 @@ class Proposal(PhiRecord, TenantOwned):
         if not renewed:
             self.note(tag=AuditTag.INTENT_REVIEW_CLAIMED, actor=actor, at=at)
 
+    def unclaim(self, *, actor: Actor, at: datetime) -> None:
+        """Give the lease back before it ends. The caller holds the row lock."""
+        self.claimed_by, self.claimed_until = None, None
+        self.skip_history_when_saving = True
+        try:
+            self.save(update_fields=["claimed_by", "claimed_until"])
+        finally:
+            del self.skip_history_when_saving
+        self.note(tag=AuditTag.INTENT_REVIEW_UNCLAIMED, actor=actor, at=at)
+
     def note(
         self,
         *,

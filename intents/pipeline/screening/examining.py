@@ -40,6 +40,7 @@ class Examined:
     baseline: Baseline | None = field(default=None, repr=False)
     alikes: NameAlikes | None = field(default=None, repr=False)
     plan: WirePlan | None = field(default=None, repr=False)
+    author: str = ""
     findings: tuple[Finding, ...] = ()
     decided: Decided | None = field(default=None, repr=False)
     settings_hash: str = ""
@@ -148,8 +149,9 @@ def _examined(
         plan, refusal = _rendered(
             intent, change=change, tag=tag, baseline=baseline, refusal=refusal
         )
+        author = str(change.model_dump_canonical().get("author") or "")
     else:
-        plan, notes = None, ()
+        plan, notes, author = None, (), ""
     findings = (
         *moved,
         *validation.check(
@@ -163,7 +165,9 @@ def _examined(
         ),
         *notes,
     )
-    found = replace(start, baseline=baseline, alikes=alikes, plan=plan, findings=findings)
+    found = replace(
+        start, baseline=baseline, alikes=alikes, plan=plan, author=author, findings=findings
+    )
     if found.errors:
         return found
     version = intent.current_version

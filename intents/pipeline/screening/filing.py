@@ -296,7 +296,8 @@ def _write(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
     patient = intent.proposal.patient_ref
     with patient_key(tenant_id=intent.tenant_id, patient_ref=patient):
         if baseline:
-            screening.set_phi("baseline", baseline.to_json(), patient_ref=patient)
+            held = {**baseline.to_json(), "author": examined.author}
+            screening.set_phi("baseline", held, patient_ref=patient)
         if examined.alikes:
             screening.set_phi("name_alikes", examined.alikes.to_json(), patient_ref=patient)
         if plan:

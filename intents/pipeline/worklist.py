@@ -1,0 +1,245 @@
+"""What waits for whom: order and claims, who may decide, how many must, and when time runs out."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Max, Q
+
+from audit.actors import Actor, ActorKind
+from intents.governance import roles
+from intents.governance.models import Membership, Tenant
+from intents.governance.roles import SecondCheck
+from intents.governance.tenancy import tenant_context
+from intents.lifecycle import OPEN, State, Tier
+from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision
+from intents.queries import queue
+
+_SCHEDULER = Actor.system(ActorKind.SCHEDULER)
+
+# A page that is being looked at renews its lease; one that was left frees the draft after this.
+CLAIM = timedelta(minutes=15)
+
+# How long an approval is good for (docs/architecture.md, "Expiry"); a tenant may shorten it.
+_APPROVAL_LIFETIME: Mapping[str, timedelta] = {
+    "message": timedelta(hours=1),
+    "medication": timedelta(hours=4),
+    "order": timedelta(hours=4),
+    "vitals": timedelta(hours=4),
+}
+_USUAL_APPROVAL_LIFETIME = timedelta(hours=24)
+_DRAFT_LIFETIME: Mapping[str, timedelta] = {
+    "message": timedelta(hours=24),
+    "medication": timedelta(hours=48),
+    "order": timedelta(hours=48),
+    "note": timedelta(hours=72),
+    "allergy": timedelta(days=7),
+    "problem": timedelta(days=7),
+}
+_USUAL_DRAFT_LIFETIME = timedelta(days=7)
+# The rule by which two prescribers, or a prescriber and a pharmacist, have to agree.
+_TWO_PRESCRIBERS = frozenset({"MED-08"})
+
+
+class ClaimedByAnother(RuntimeError):
+    """Somebody else is looking at the draft just now."""
+
+    sentence = "Somebody else is looking at this draft."
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
+
+
+# --- order and claims ----------------------------------------------------------------------------
+
+
+def next_for(*, reviewer: Membership, at: datetime, after: UUID | None = None) -> Proposal | None:
+    """The draft that this person should look at next: due first, claimed by nobody else; `after` is passed over."""
+    cursor = ""
+    while True:
+        page = queue.page(
+            queue.View.MINE, reviewer=reviewer, at=at, wanted=queue.Filter(), cursor=cursor
+        )
+        for proposal in page.proposals:
+            if proposal.pk != after and not proposal.is_claimed_by_other(reviewer=reviewer, at=at):
+                return proposal
+        cursor = page.next_cursor
+        if not cursor:
+            return None
+
+
+def claim(*, proposal_id: UUID | str, reviewer: Membership, at: datetime) -> Proposal:
+    """Take the draft, or renew one's own lease. Raises `ClaimedByAnother` while another's lease runs."""
+    with transaction.atomic():
+        proposal = Proposal.lock(proposal_id)
+        if proposal.is_claimed_by_other(reviewer=reviewer, at=at):
+            raise ClaimedByAnother
+        proposal.claim(reviewer=reviewer, actor=roles.actor_of(reviewer), at=at, lease=CLAIM)
+        return proposal
+
+
+def release_claim(*, proposal_id: UUID | str, reviewer: Membership, at: datetime) -> None:
+    """Give the draft back; nothing happens when it is not this person's."""
+    with transaction.atomic():
+        proposal = Proposal.lock(proposal_id)
+        if proposal.claimed_by_id == reviewer.pk and proposal.is_claimed(at=at):
+            proposal.unclaim(actor=roles.actor_of(reviewer), at=at)
+
+
+# --- who may decide ------------------------------------------------------------------------------
+
+
+def why_not_decide(intent: Intent, membership: Membership | None) -> str:
+    """The sentence that tells a person why not about this change; empty when they may."""
+    category, author = _facts(intent)
+    return roles.why_not_decide(
+        membership,
+        kind=intent.change_kind,
+        interaction=intent.interaction,
+        facts={"category": category},
+        connection=intent.connection,
+        author_ref=author,
+    )
+
+
+def may_decide(intent: Intent, membership: Membership | None) -> bool:
+    """May this person approve or reject this very change?"""
+    return not why_not_decide(intent, membership)
+
+
+def _facts(intent: Intent) -> tuple[str, str]:
+    """(category, author) of what would be sent: from the change, else from the entry it is about.
+
+    The author is the one whom screening put into the frozen bytes.
+    """
+    version, screening = intent.current_version, intent.current_screening
+    content: Mapping[str, Any] = version.phi_json("content") if version else {}
+    held: Mapping[str, Any] = (
+        screening.phi_json("baseline") if screening is not None and screening.baseline else {}
+    )
+    target = (held.get("target") or {}).get("canonical") or {}
+    category = content.get("category") or target.get("category") or ""
+    return str(category), str(held.get("author") or content.get("author") or "")
+
+
+def needed(intent: Intent) -> int:
+    """How many different people have to approve."""
+    return 2 if intent.tier == Tier.DUAL_APPROVAL else 1
+
+
+def second_check(intent: Intent) -> SecondCheck:
+    """Who the two people of a dual approval have to be."""
+    screening = intent.current_screening
+    verdict = screening.verdicts.order_by("-at", "-id").first() if screening else None
+    rules = {str(reason["rule"]) for reason in verdict.reasons} if verdict else set()
+    if rules & _TWO_PRESCRIBERS:
+        return SecondCheck.TWO_PRESCRIBERS_OR_PHARMACIST
+    return SecondCheck.ONE_PRESCRIBER
+
+
+def decisions_of(intent: Intent) -> list[ReviewDecision]:
+    """The approvals of the current round over the current bytes, first to last; an undo voids what came before."""
+    if intent.current_screening_id is None:
+        return []
+    rows = ReviewDecision.objects.filter(screening_id=intent.current_screening_id)
+    last_round = rows.aggregate(last=Max("round"))["last"] or 1
+    given = list(
+        rows.filter(round=last_round).select_related("reviewer__user").order_by("decided_at", "id")
+    )
+    if any(decision.kind == "undo" for decision in given):
+        return []
+    return [decision for decision in given if decision.kind in ("approve", "second")]
+
+
+def approvals_complete(intent: Intent) -> bool:
+    """Enough different people approved exactly these bytes.
+
+    For two: different people, together of the roles that the rules ask for, and the second is neither
+    the first nor whoever made the version or owns the agent.
+    """
+    given = [each for each in decisions_of(intent) if each.reviewer is not None]
+    if needed(intent) == 1:
+        return bool(given)
+    people = {each.reviewer.user_id: each.reviewer for each in given if each.reviewer}
+    pairs = [
+        (first, second)
+        for first in people.values()
+        for second in people.values()
+        if first.user_id != second.user_id and not is_initiator(intent, second)
+    ]
+    wanted = second_check(intent)
+    return any(roles.may_be_two(first, second, needs=wanted) for first, second in pairs)
+
+
+def is_initiator(intent: Intent, membership: Membership) -> bool:
+    """This person made the version that is to be written, or answers for the agent that proposed it."""
+    version = intent.current_version
+    person = str(membership.user_id)
+    owner = intent.proposal.agent.owner_id
+    return (version is not None and version.author_id == person) or str(owner or "") == person
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def due_at(*, kind: str, received_at: datetime, tenant: Tenant) -> datetime:
+    """When a draft should be decided, which is also when it expires: vitals by the end of the day, the rest by kind."""
+    if kind == "vitals":
+        zone = ZoneInfo(tenant.time_zone)
+        tomorrow = received_at.astimezone(zone).date() + timedelta(days=1)
+        return datetime.combine(tomorrow, time(), tzinfo=zone)
+    return received_at + _DRAFT_LIFETIME.get(kind, _USUAL_DRAFT_LIFETIME)
+
+
+def approval_expires_at(*, kind: str, approved_at: datetime, tenant: Tenant) -> datetime:
+    """Until when an approval may be sent: by kind, and never beyond the tenant's own window."""
+    window = timedelta(hours=tenant.approval_window_hours)
+    return approved_at + min(window, _APPROVAL_LIFETIME.get(kind, _USUAL_APPROVAL_LIFETIME))
+
+
+def undo_seconds(*, kind: str, tenant: Tenant) -> int:
+    """How long an approved change waits before it is sent, so that it can be undone."""
+    return tenant.message_undo_seconds if kind == "message" else tenant.undo_seconds
+
+
+def expire_due(*, at: datetime, limit: int = 200) -> int:
+    """End what ran out of time, of every tenant: drafts nobody decided, approvals nobody could send.
+
+    An approval that is being sent at this moment is left alone: what happened to it is found out first.
+    """
+    drafts = Q(state__in=OPEN, expires_at__lte=at)
+    approvals = Q(state__in=(State.APPROVED, State.FAILED), approval_expires_at__lte=at)
+    due = (
+        Intent.unscoped.filter(drafts | approvals)
+        .order_by("expires_at", "pk")
+        .values_list("tenant_id", "pk")[:limit]
+    )
+    expired = 0
+    for tenant_id, intent_id in list(due):
+        with tenant_context(tenant_id):
+            expired += _expire(intent_id, at=at)
+    return expired
+
+
+def _expire(intent_id: UUID, *, at: datetime) -> bool:
+    with transaction.atomic():
+        proposal_id = Intent.objects.values_list("proposal_id", flat=True).get(pk=intent_id)
+        Proposal.lock(proposal_id)
+        intent = Intent.lock(intent_id)
+        if intent.state in OPEN and intent.expires_at <= at:
+            intent.advance(State.EXPIRED, actor=_SCHEDULER, at=at, reason="Nobody decided in time.")
+            return True
+        lapsed = intent.approval_expires_at is not None and intent.approval_expires_at <= at
+        if intent.state not in (State.APPROVED, State.FAILED) or not lapsed:
+            return False
+        entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
+        if entry is not None:
+            entry = OutboxEntry.lock(entry.pk)
+            if entry.is_leased(at=at):
+                return False
+            entry.close(actor=_SCHEDULER, at=at, reason="The approval ran out.")
+        intent.advance(State.EXPIRED, actor=_SCHEDULER, at=at, reason="The approval ran out.")
+        return True
