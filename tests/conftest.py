@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ TransactionTestCase._fixture_teardown = _teardown  # type: ignore[method-assign]
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture(autouse=True)
+def _witness_of_its_own(settings: Any, tmp_path: Path) -> None:
+    """Each test starts with an empty log; a witness that remembers another one would stop it."""
+    settings.AUDIT_WITNESS_FILE = tmp_path / "witness" / "checkpoints.jsonl"
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ def test_something(clinic):                       # needs the database; the prac
     clinic.deliver()
 """
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.db import transaction
 from django.utils import timezone
 
@@ -355,19 +355,17 @@ class Clinic:
         return [
             r
             for r in found
-            if "urn:reviewportal:tag" in json.dumps(r) or "filed after clinician review" in _text(r)
+            if "reviewportal:tag" in json.dumps(r["content"]) or _carries_reference(r["content"])
         ]
 
 
-def _text(resource: Any) -> str:
-    import base64
-
-    out = [json.dumps(resource)]
-    body = resource.get("resource", resource) if isinstance(resource, dict) else {}
-    for content in body.get("content", []):
-        data = content.get("attachment", {}).get("data", "")
-        out.append(base64.b64decode(data).decode("utf-8", "replace"))
-    return "\n".join(out)
+def _carries_reference(content: Mapping[str, Any]) -> bool:
+    """Does a note's text end with the portal's reference line?"""
+    texts = [
+        base64.b64decode(c["attachment"].get("data", "")).decode("utf-8", "replace")
+        for c in content.get("content", [])
+    ]
+    return any("filed after clinician review" in text for text in texts)
 
 
 def _segments() -> list[dict[str, Any]]:

@@ -148,9 +148,13 @@ def read(
     target_ref: str = "",
     practitioner_ref: str = "",
     neighbourhood: bool = True,
+    context: tuple[str, ...] = (),
     deadline: float | None = None,
 ) -> Baseline:
-    """What the EHR holds around one change, stamped `at`. `deadline` in seconds bounds all of it."""
+    """What the EHR holds around one change, stamped `at`. `deadline` in seconds bounds all of it.
+
+    `context` asks for entries that are only shown beside it: "allergies", "medications", "results".
+    """
     return _adapter(connection, with_key=True, deadline=deadline).read(
         ReadRequest(
             patient=patient_ref,
@@ -161,6 +165,7 @@ def read(
             target=target_ref,
             practitioner=practitioner_ref,
             neighbourhood=neighbourhood,
+            context=context,
             deadline=deadline,
         )
     )

@@ -67,6 +67,7 @@ def worker(
         env={
             **os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": broker, "DEMO_MODE": "1",
             "VAR_DIR": str(settings.VAR_DIR), "KEY_DIR": str(settings.KEY_DIR),
+            "AUDIT_WITNESS_FILE": str(settings.AUDIT_WITNESS_FILE),
         },
         stdout=log,
         stderr=log,

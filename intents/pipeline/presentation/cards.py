@@ -234,7 +234,11 @@ def _heading(one: OpenedChange, after: Mapping[str, Any]) -> str:
 def _delta(one: OpenedChange, rows: Sequence[Row], after: Mapping[str, Any]) -> str:
     if "sections" in after:
         count = sum(len(statement_spans(s["text"])) for s in after["sections"])
-        return f"{count} statement{'s' if count != 1 else ''} in {len(after['sections'])} sections"
+        sections = len(after["sections"])
+        return (
+            f"{count} statement{'s' if count != 1 else ''} in "
+            f"{sections} section{'s' if sections != 1 else ''}"
+        )
     changed = [r for r in rows if r.changed]
     if one.now:
         return "; ".join(f"{r.label}: {r.now or 'none'} → {r.will_be or 'none'}" for r in changed)

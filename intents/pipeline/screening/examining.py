@@ -214,6 +214,8 @@ def read_chart(*, intent: Intent, draft: Draft, at: datetime, deadline: float | 
         interaction=draft.interaction,
         encounter_ref=draft.encounter_ref,
         target_ref=intent.target_ref,
+        # The patient banner says which allergies are known; silence there would read as "none".
+        context=("allergies",),
         at=at,
         deadline=deadline,
     )
