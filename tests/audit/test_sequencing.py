@@ -281,6 +281,24 @@ class TestTheWitness:
                 new_leaves=(),
             )
 
+    def test_that_another_sequencer_served_meanwhile_is_looked_at_again(
+        self, note, now, monkeypatch
+    ):
+        note()
+        sequence(at=now)
+        stale = witness.latest(LOG)
+        note()
+        sequence(at=now)
+        note()
+        really, answers = witness.latest, []
+        monkeypatch.setattr(
+            sequencing.witness, "latest", lambda log: answers.pop() if answers else really(log)
+        )
+        sequencing._extend(LOG, at=now, limit=10)
+        answers.append(stale)
+        sequencing._hand_over(LOG)
+        assert [head.size for head in witness.heads(LOG)] == [1, 2, 3]
+
     def test_refuses_a_smaller_tree(self, written):
         with pytest.raises(WitnessRefused, match="old copy"):
             self._hand(Checkpoint.objects.order_by("id").first())
