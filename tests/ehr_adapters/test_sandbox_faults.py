@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -304,6 +305,25 @@ class TestLateCommits:
         while not tagged(r4) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(tagged(r4)) == 1
+
+    def test_come_once_however_many_ask(self, r4, p1):
+        together = 8
+        r4.practice.fault(
+            "late-commit", method="POST", path="Condition", times=10, after_requests=10
+        )
+        for number in range(10):
+            assert send(r4, p1, tag=f"once-{number}").status_code == 500
+        barrier = threading.Barrier(together)
+
+        def ask(_: int) -> None:
+            with requests.Session() as own:
+                for _ in range(6):
+                    barrier.wait(30)
+                    r4.get(f"Patient/{p1['patient']}", http=own)
+
+        with ThreadPoolExecutor(together) as pool:
+            list(pool.map(ask, range(together)))
+        assert [len(tagged(r4, f"once-{number}")) for number in range(10)] == [1] * 10
 
     @pytest.mark.parametrize("answer", ["drop", "timeout"])
     def test_may_be_answered_by_silence(self, r4, p1, answer):
