@@ -25,6 +25,8 @@ from intents.models import (
 from intents.queries.status import Status, finality_sentence, status_of
 
 _Phase = WriteLedgerEntry.Phase
+# Nothing can be read back while it waits there, or after it was handed on: a person may confirm it.
+_UNREADABLE = frozenset({Finality.STAGED.value, Finality.SENT_FOR_ACTION.value})
 
 
 class StepState(StrEnum):
@@ -73,6 +75,7 @@ class ChangeDelivery:
     not_before: datetime | None
     undoable: bool
     settleable: bool
+    confirmable: bool
     resendable: bool
 
 
@@ -183,6 +186,7 @@ def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
         not_before=not_before,
         undoable=state == State.APPROVED and not_before is not None and not_before > at,
         settleable=state == State.UNCERTAIN,
+        confirmable=state == State.ACCEPTED and intent.finality in _UNREADABLE,
         resendable=state == State.FAILED,
     )
 

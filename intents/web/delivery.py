@@ -18,7 +18,7 @@ from ehr_adapters.canonical.base import visible_text
 from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import WirePlan
 from intents.governance.roles import actor_of, may_operate, may_review
-from intents.lifecycle import InvalidTransition, State
+from intents.lifecycle import State
 from intents.models import Discrepancy, Intent, Proposal
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
@@ -93,7 +93,7 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             "may_settle": may_operate(membership),
             "sees_phi": sees_phi(membership),
             "shows_queue": may_open("queue", membership=membership),
-            "resolutions": RESOLUTIONS,
+            "resolutions": reconciliation.RESOLUTIONS.items(),
             "zone": membership.tenant.time_zone,
         },
     )
@@ -155,8 +155,8 @@ def settle(request: PortalRequest, intent_id: UUID) -> HttpResponse:
             resource_ref=request.POST.get("resource_ref", "").strip(),
             at=timezone.now(),
         )
-    except (InvalidTransition, reconciliation.CannotSettle) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "Settled. Your answer is recorded under your name.")
     return redirect("delivery", intent.proposal_id)
 
@@ -170,8 +170,8 @@ def resend(request: PortalRequest, intent_id: UUID) -> HttpResponse:
         reconciliation.operator_resend(
             intent_id=intent.pk, operator=request.membership, at=timezone.now()
         )
-    except (InvalidTransition, reconciliation.CannotSettle) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "It is sent again, under the same approval.")
     return redirect("delivery", intent.proposal_id)
 
@@ -189,8 +189,8 @@ def give_up(request: PortalRequest, intent_id: UUID) -> HttpResponse:
         reconciliation.operator_give_up(
             intent_id=intent.pk, operator=request.membership, reason=reason, at=timezone.now()
         )
-    except (InvalidTransition, reconciliation.CannotSettle) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "Given up. Nothing more is sent for this change.")
     return redirect("delivery", intent.proposal_id)
 
@@ -206,7 +206,7 @@ def resolve(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
         raise PermissionDenied
     evidence = request.POST.get("evidence", "").strip()
     resolution = request.POST.get("resolution", "")
-    if not evidence or resolution not in dict(RESOLUTIONS):
+    if not evidence or resolution not in reconciliation.RESOLUTIONS:
         messages.error(request, "Not settled: say what you found, where and when.")
         return redirect("delivery", found.intent.proposal_id)
     try:
@@ -217,21 +217,13 @@ def resolve(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
             evidence=evidence,
             at=timezone.now(),
         )
-    except (InvalidTransition, reconciliation.CannotSettle) as refusal:
-        return overtaken(request, sentence=str(refusal))
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence)
     messages.success(request, "Settled. Your answer is recorded under your name.")
     return redirect("delivery", found.intent.proposal_id)
 
 
 # --- what is shown -----------------------------------------------------------------------------------
-
-RESOLUTIONS: tuple[tuple[str, str], ...] = (
-    ("ehr-is-right", "The EHR is right as it is"),
-    ("corrected-in-ehr", "Corrected in the EHR by hand"),
-    ("accepted-in-ehr", "Accepted in the EHR since"),
-    ("not-wanted", "Not wanted in the chart any more"),
-    ("new-draft", "A new draft was asked for"),
-)
 
 
 def banner_of(proposal: Proposal, *, at: datetime, verb: str) -> Banner:

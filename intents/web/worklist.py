@@ -18,12 +18,14 @@ from audit.tags import AuditTag
 from intents.governance.models import EhrConnection
 from intents.governance.roles import actor_of, may_operate
 from intents.models import Discrepancy
+from intents.pipeline import reconciliation
 from intents.queries import worklist
 from intents.queries.status import Status, status_of
 from intents.queries.worklist import NEXT_STEP, Trouble
 from intents.web import drafts, wording
 from intents.web.access import PortalRequest, may_open, page, sees_phi
 from intents.web.delivery import cause_of
+from intents.web.errors import overtaken
 from intents.web.queue import stopped_notices
 
 # An uncertain write is looked at within a quarter of an hour, everything else within a working day.
@@ -154,18 +156,18 @@ def take(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
     """Become the owner of a difference, so that nobody else works on it too."""
     if not may_operate(request.membership):
         raise PermissionDenied
-    at = timezone.now()
-    with transaction.atomic():
-        found = get_object_or_404(
-            Discrepancy.objects.select_for_update(of=("self",)),
-            pk=discrepancy_id,
-            resolved_at__isnull=True,
+    found = get_object_or_404(Discrepancy.objects, pk=discrepancy_id, resolved_at__isnull=True)
+    if found.owner:
+        messages.warning(request, f"{found.owner} has it already.")
+        return redirect("worklist")
+    try:
+        reconciliation.assign(
+            discrepancy_id=found.pk,
+            member=request.membership,
+            owner=request.membership.user.name,
+            at=timezone.now(),
         )
-        if found.owner:
-            messages.warning(request, f"{found.owner} has it already.")
-        else:
-            found.assign(
-                owner=request.membership.user.name, actor=actor_of(request.membership), at=at
-            )
-            messages.success(request, "It is yours. Settle it on its delivery page.")
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence)
+    messages.success(request, "It is yours. Settle it on its delivery page.")
     return redirect("worklist")
