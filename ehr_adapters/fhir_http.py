@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from ehr_adapters import oauth
+from ehr_adapters.canonical import strict_r4
 from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
@@ -171,6 +172,13 @@ class FhirHttpAdapter(FhirBaseline):
                 change, [Issue(i.code, i.pointer, i.sentence) for i in invalid.issues]
             ) from None
         resource = form.resource
+        if is_new:
+            # What is made from nothing has no excuse; an entry as read may hold whatever its EHR let in.
+            broken = [i for i in strict_r4.check(resource) if i.severity != "warning"]
+            if broken:
+                raise self._cannot(
+                    change, [Issue(i.code, i.expression, i.diagnostics) for i in broken]
+                )
         resource_type = resource["resourceType"]
         version = target.version_id if target is not None else ""
         if is_new:
