@@ -3,6 +3,10 @@
 import os
 
 from celery import Celery
+from kombu import transport
+
+# `filesystem://` means the broker whose messages appear whole.
+transport.TRANSPORT_ALIASES["filesystem"] = "reviewportal.filebroker:Transport"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewportal.settings")
 

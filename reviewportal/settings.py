@@ -294,5 +294,10 @@ LOGGING = {
     "formatters": {"json": {"()": "reviewportal.logs.JsonFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        # A 503 of /readyz is an answer, not an incident; the file broker has no host name.
+        "django.request": {"level": "CRITICAL"},
+        "kombu.connection": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},
+    },
 }
