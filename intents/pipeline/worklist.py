@@ -110,6 +110,24 @@ def may_decide(intent: Intent, membership: Membership | None) -> bool:
     return not why_not_decide(intent, membership)
 
 
+def may_take_over(intent: Intent, membership: Membership) -> bool:
+    """Could this person decide about the change if it carried their own name as author?"""
+    if intent.change_kind not in roles.AUTHORED:
+        return False
+    category, author = _facts(intent)
+    identity = roles.identity_of(user=membership.user, connection=intent.connection)
+    if identity is None or identity.practitioner_ref == author:
+        return False
+    return roles.may_decide(
+        membership,
+        kind=intent.change_kind,
+        interaction=intent.interaction,
+        facts={"category": category},
+        connection=intent.connection,
+        author_ref=identity.practitioner_ref,
+    )
+
+
 def _facts(intent: Intent) -> tuple[str, str]:
     """(category, author) of what would be sent: from the change, else from the entry it is about.
 

@@ -185,7 +185,7 @@ def _context(
         if i.state == State.PENDING_APPROVAL
     ]
     refusals = [w for w in (worklist.why_not_decide(i, request.membership) for i in deciding) if w]
-    not_author = any(_is_someone_elses(i, request) for i in deciding)
+    not_author = any(worklist.may_take_over(i, request.membership) for i in deciding)
     blocked = ""
     if silent:
         blocked = "The EHR does not answer, so the chart could not be compared. Try again."
@@ -220,11 +220,6 @@ def _context(
         "may_promote": State.VALIDATED in states and not pending,
         "may_take_over": bool(refusals) and not_author,
     }
-
-
-def _is_someone_elses(intent: Intent, request: PortalRequest) -> bool:
-    """Would taking over authorship let this person decide (clinical model, C3)?"""
-    return intent.change_kind == "note" and worklist.may_take_over(intent, request.membership)
 
 
 def _title(seen: presentation.ReviewPage) -> str:
