@@ -27,7 +27,7 @@ from intents.web import wording
 # A line is a line: longer values are cut here and read in full on the draft's own page.
 _LONGEST = 90
 _CODED = (Control.CODE, Control.CODES)
-_SEXES = {"male": ("Male", "M"), "female": ("Female", "F"), "other": ("Other", "O")}
+_SEXES = {"male": ("Male", "M"), "female": ("Female", "F"), "other": ("Other", "other")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,28 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from intents.web import wording
+from intents.web.drafts import Delta
 
 register = template.Library()
+
+
+@register.simple_tag
+def delta(change: Delta) -> SafeString:
+    """A change in words and numbers, its sides marked by sign and word as well as by colour."""
+    head = format_html("<b>{}</b>{}", change.subject, change.verb)
+    if change.old and change.new:
+        return format_html(
+            '{} <del><span class="vh">now </span>{}</del> <span class="arrow" aria-hidden="true">→'
+            '</span> <ins><span class="vh">will be </span>{}</ins>',
+            head,
+            change.old,
+            change.new,
+        )
+    if change.new:
+        return format_html('{} <ins><span class="vh">added: </span>{}</ins>', head, change.new)
+    if change.old:
+        return format_html('{} <del><span class="vh">removed: </span>{}</del>', head, change.old)
+    return head
 
 
 @register.filter
