@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.base import ModelBase
 from django.db.models.expressions import OrderBy
 from django.db.models.sql import Query
 
@@ -92,7 +93,7 @@ class InsertOnly(models.Model):
     def save(
         self,
         *,
-        force_insert: bool | tuple[type[models.Model], ...] = False,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
@@ -261,7 +262,8 @@ def _sqlite_keys(model: type[models.Model], connection: BaseDatabaseWrapper) -> 
     table = quote(meta.db_table)
 
     def columns(names: Iterable[str]) -> list[str]:
-        return [f"{table}.{quote(meta.get_field(name).column)}" for name in names]  # type: ignore[union-attr]
+        found = (meta.get_field(name) for name in names)
+        return [f"{table}.{quote(str(field.column))}" for field in found if field.concrete]
 
     keys: list[tuple[list[str], str, str]] = [
         (columns(field.name for field in meta.pk_fields), "", "=")
@@ -314,12 +316,13 @@ def _expression_sql(
     if isinstance(expression, OrderBy):
         expression = expression.get_source_expressions()[0]
     resolved = expression.resolve_expression(query, allow_joins=False)
-    return _literal(*query.get_compiler(connection=connection).compile(resolved), connection)
+    sql, params = query.get_compiler(connection=connection).compile(resolved)
+    return _literal(sql, params, connection)
 
 
 def _literal(sql: str, params: Iterable[object], connection: BaseDatabaseWrapper) -> str:
     # A trigger takes no parameters; the schema editor quotes values as it does in constraints.
-    editor = connection.SchemaEditorClass(connection)  # type: ignore[misc]
+    editor = connection.SchemaEditorClass(connection)
     return sql % tuple(editor.quote_value(param) for param in params)
 
 
@@ -356,7 +359,7 @@ def _postgresql_lacking(connection: BaseDatabaseWrapper) -> list[_Trigger]:
         )
         present = set(cursor.fetchall())
     quote = connection.ops.quote_name
-    lacking = []
+    lacking: list[_Trigger] = []
     for table in wanted:
         if table not in tables:
             continue

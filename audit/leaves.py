@@ -4,7 +4,9 @@ A leaf holds ids, codes, times, hashes and a commitment to the body; the actor's
 hash. It can never be forgotten, so nothing that may have to be forgotten belongs here.
 """
 
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
 
 from audit.encoding import canonical_text, sha256_hex
 
@@ -14,7 +16,7 @@ VERSION = 1
 class EventColumns(Protocol):
     """The columns of an event from which its leaf is made."""
 
-    id: object
+    id: UUID
     log: str
     tag: str
     actor_kind: str
@@ -22,15 +24,15 @@ class EventColumns(Protocol):
     actor_name: str
     on_behalf_of: str
     authority: str
-    at: object
-    recorded_at: object
+    at: datetime
+    recorded_at: datetime
     tenant_id: str
     proposal_id: str
     intent_id: str
     correlation_id: str
     patient_token: str
     encounter_token: str
-    rows: list[dict[str, str]]
+    rows: Any
     body_commitment: str
 
 

@@ -67,8 +67,9 @@ def row_hashes(
     connection = connections[using]
     quote = connection.ops.quote_name
     ignored = frozenset(getattr(model, "audit_ignores", ()))
-    columns = [f.column for f in model._meta.concrete_fields if f.column not in ignored]
+    columns = [str(f.column) for f in model._meta.concrete_fields if f.column not in ignored]
     key = model._meta.pk
+    quoted_key = quote(str(key.column))
     selected = ", ".join(quote(name) for name in columns)
     hashes: dict[str, str] = {}
     with connection.cursor() as cursor:
@@ -81,8 +82,8 @@ def row_hashes(
                 continue
             marks = ", ".join(["%s"] * len(wanted))
             cursor.execute(
-                f"SELECT {quote(key.column)}, {selected} FROM {quote(table)}"  # noqa: S608 - names of models
-                f" WHERE {quote(key.column)} IN ({marks})",
+                f"SELECT {quoted_key}, {selected} FROM {quote(table)}"  # noqa: S608 - names of models
+                f" WHERE {quoted_key} IN ({marks})",
                 wanted,
             )
             for found, *values in cursor.fetchall():

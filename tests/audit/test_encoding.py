@@ -97,7 +97,7 @@ class TestTags:
     def test_each_is_subject_aspect_action_and_fits_its_column(self):
         for tag in AuditTag:
             subject, aspect, action = tag.value.split(":")
-            assert subject in {"intent", "governance", "session", "audit", "installation"}
+            assert subject in {"intent", "governance", "session", "audit"}
             assert aspect.isidentifier()
             assert action.isidentifier()
             assert len(tag.value) <= 64
