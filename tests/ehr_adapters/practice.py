@@ -7,6 +7,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -47,12 +48,15 @@ class Practice:
             key: value for key, value in os.environ.items() if key != "PORTAL_ENVIRONMENT"
         }
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=sys.stderr, text=True, env=environment,
+            command, stdout=subprocess.PIPE, text=True, env=environment,
             cwd=Path(__file__).resolve().parents[2],
         )  # fmt: skip
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the practice EHR did not start (exit {self.process.wait(READY_SECONDS)})"
+        readable, _, _ = select.select([self.process.stdout], [], [], READY_SECONDS)
+        line = self.process.stdout.readline() if readable else ""
+        if not line:
+            self.process.kill()
+            pytest.fail(f"the practice EHR did not start (exit {self.process.wait(READY_SECONDS)})")
         ready = json.loads(line)
         assert ready["ready"] is True
         self.port = ready["port"]

@@ -20,7 +20,7 @@ from tests.ehr_adapters.practice import (
 )
 
 __all__ = ["fresh_practice", "practice"]
-pytestmark = [pytest.mark.once, pytest.mark.req("003-60", "003-66")]
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

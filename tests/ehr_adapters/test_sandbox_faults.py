@@ -22,7 +22,7 @@ from tests.ehr_adapters.practice import (
 )
 
 __all__ = ["fresh_practice", "practice"]
-pytestmark = [pytest.mark.once, pytest.mark.req("002-75")]
+pytestmark = pytest.mark.once
 
 NO_ANSWER = (requests.ConnectionError, requests.Timeout)
 
@@ -277,7 +277,6 @@ class TestManyAtOnce:
                 each.result(30)
 
 
-@pytest.mark.req("004-44")
 class TestLateCommits:
     def test_wait_for_the_lever(self, r4, p1):
         r4.practice.fault("late-commit", method="POST", path="Condition")

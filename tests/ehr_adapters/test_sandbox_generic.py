@@ -198,7 +198,6 @@ class TestUpdate:
         history = r4.get(f"{path}/_history").json()
         assert [entry["request"]["method"] for entry in history["entry"]] == ["PUT", "POST"]
 
-    @pytest.mark.req("002-77")
     def test_refuses_a_stale_version(self, r4, p1):
         created = r4.post("Condition", problem(p1["patient"])).json()
         path = f"Condition/{created['id']}"

@@ -26,7 +26,6 @@ def p1(r4: Backend) -> dict:
     return r4.practice.directory()["P1"]
 
 
-@pytest.mark.req("004-45")
 class TestAColleague:
     def test_changes_a_dose(self, r4):
         p6 = r4.practice.directory()["P6"]
@@ -139,7 +138,6 @@ class TestVisits:
 
 
 class TestPatients:
-    @pytest.mark.req("002-77")
     def test_are_merged_in_every_chart(self, r4):
         directory = r4.practice.directory()
         p13, p14 = directory["P13"]["patient"], directory["P14"]["patient"]

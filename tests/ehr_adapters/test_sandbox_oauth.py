@@ -116,7 +116,6 @@ class TestRegistration:
         )
 
 
-@pytest.mark.req("004-43", "003-61")
 class TestToken:
     def test_expires_and_is_refused_afterwards(self, service):
         patient = service.practice.directory(service.vendor)["P1"]["patient"]
