@@ -26,7 +26,7 @@ from intents.pipeline.validation.wording import (
 
 # The adapter refuses these as well; here they have a finding of their own, some of them a hold.
 _SAID_ALREADY = frozenset(
-    {"patient-unknown", "patient-merged", "target-unknown", "target-of-another"}
+    {"patient-unknown", "patient-merged", "visit-of-another", "target-unknown", "target-of-another"}
 )
 
 
@@ -48,7 +48,7 @@ def check(
     findings = list(_structure(draft))
     if baseline is not None:
         findings += check_patient(draft, baseline=baseline, alikes=alikes)
-        findings += check_visit(draft, baseline=baseline, capability=capability)
+        findings += check_visit(baseline=baseline, capability=capability)
         findings += check_target(draft, baseline=baseline)
     findings += _rendering(plan, refusal)
     if draft.change is not None:

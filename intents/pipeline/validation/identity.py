@@ -96,21 +96,25 @@ def _sources(draft: Draft, identity: PatientIdentity) -> Iterable[Finding]:
             )
 
 
-def check_visit(
-    draft: Draft, *, baseline: Baseline, capability: Capability | None
-) -> Iterable[Finding]:
+def check_visit(*, baseline: Baseline, capability: Capability | None) -> Iterable[Finding]:
     """Findings about the visit: of this patient, and open where the EHR files only in an open one."""
     if "encounter" in baseline.missing:
         yield error("unknown-encounter", "The EHR has no visit with this id.", "/encounter")
         return
     visit = baseline.visit
     if visit is None:
-        if capability is not None and capability.needs_encounter and not draft.encounter_ref:
-            yield error("encounter-needed", "This EHR files this only in a visit.", "/encounter")
+        # Where the EHR files only in a visit, the adapter says so.
         return
     if baseline.identity is not None and visit.patient != baseline.identity.reference:
         yield hold("encounter-of-another-patient", "The visit is of another patient.", "/encounter")
-    elif capability is not None and capability.needs_open_encounter and not visit.open:
-        yield hold(
-            "encounter-closed", "The visit is not open, and this needs an open one.", "/encounter"
-        )
+    elif not visit.open:
+        if capability is not None and capability.needs_open_encounter:
+            yield hold(
+                "encounter-closed",
+                "The visit is not open, and this needs an open one.",
+                "/encounter",
+            )
+        else:
+            yield information(
+                "encounter-not-open", "The visit is not open (any more).", "/encounter"
+            )
