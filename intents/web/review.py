@@ -243,11 +243,12 @@ def _approve_for(seen: presentation.ReviewPage) -> str:
     return banner.family
 
 
+# What approving does to changes of each finality, as the decision bar says it.
 _WRITES = {
-    "filed": ("Writes", "to the chart of"),
-    "filed_unsigned": ("Files, unsigned,", "in the chart of"),
-    "staged": ("Puts", "into the EHR’s waiting list for"),
-    "sent_for_action": ("Sends", "for action about"),
+    "filed": ("writes ", ""),
+    "filed_unsigned": ("files ", "unsigned "),
+    "staged": ("puts ", "waiting "),
+    "sent_for_action": ("sends ", ""),
 }
 
 
@@ -255,25 +256,28 @@ def _bar(seen: presentation.ReviewPage) -> list[Part]:
     """What approving does, for whom and where, in one sentence."""
     pending = [card for card in seen.cards if card.state == State.PENDING_APPROVAL]
     parts: list[Part] = []
-    for finality, (verb, where) in _WRITES.items():
+    for finality, (verb, adjective) in _WRITES.items():
         mine = [card for card in pending if card.finality == finality]
-        if not mine:
-            continue
-        if parts:
-            parts.append(Part("; "))
-        what = ", ".join(
-            counted(sum(c.kind == kind for c in mine), kind)
-            for kind in dict.fromkeys(c.kind for c in mine)
-        )
-        parts += [Part(f"{verb} "), Part(what, strong=True), Part(f" {where} ")]
-        parts += [Part(seen.banner.name, strong=True)]
+        for kind in dict.fromkeys(card.kind for card in mine):
+            number = sum(card.kind == kind for card in mine)
+            parts += [
+                Part("; " if parts else ""),
+                Part(verb if parts else verb.capitalize()),
+                Part(counted(number, f"{adjective}{kind}"), strong=True),
+            ]
+        if mine and finality == "staged":
+            parts.append(Part(" into the EHR’s waiting list"))
     if not parts:
-        parts = [
-            Part("Nothing of this draft waits for approval: "),
-            Part(seen.banner.name, strong=True),
-        ]
-    parts += [Part(f", born {seen.banner.born}, MRN {seen.banner.mrn or 'not given'}, in ")]
-    return [*parts, Part(seen.destination, strong=True), Part(".")]
+        parts = [Part("Nothing of this draft waits for approval")]
+    banner = seen.banner
+    return [
+        *parts,
+        Part(", for "),
+        Part(banner.name, strong=True),
+        Part(f", born {banner.born}, MRN {banner.mrn or 'not given'}, in "),
+        Part(seen.destination, strong=True),
+        Part("."),
+    ]
 
 
 # --- decide --------------------------------------------------------------------------------------

@@ -79,9 +79,25 @@ def _allergies(baseline: Baseline) -> tuple[str, str, bool]:
         return "No known allergies", "", False
     return (
         "Known allergies",
-        "; ".join(display(s) for s in entries if _NO_KNOWN_ALLERGY.encode() not in s.raw),
+        "; ".join(_allergy(s) for s in entries if _NO_KNOWN_ALLERGY.encode() not in s.raw),
         False,
     )
+
+
+def _allergy(snapshot: Snapshot) -> str:
+    """Substance and reaction; what is not an active, confirmed entry says so."""
+    said = dict(snapshot.display)
+    words = said.get("Allergy to", "") or snapshot.reference
+    if said.get("Reaction"):
+        words += f" ({said['Reaction']})"
+    unusual = [
+        said[label]
+        for label, usual in (("Status", "active"), ("Certainty", "confirmed"))
+        if said.get(label, usual) != usual
+    ]
+    if said.get("Danger if exposed again") == "high":
+        unusual.append("high danger")
+    return f"{words}, {', '.join(unusual)}" if unusual else words
 
 
 def visit_words(baseline: Baseline) -> str:

@@ -8,7 +8,7 @@ from ehr_adapters.contract import Snapshot
 from intents.lifecycle import State, Tier
 from intents.models import EvidenceItem, Finding, Intent
 from intents.pipeline.presentation import quoting
-from intents.pipeline.presentation.banner import display, visit_words
+from intents.pipeline.presentation.banner import day, display, visit_words
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import (
     Card,
@@ -148,6 +148,11 @@ def _words(one: OpenedChange, name: str, value: Any) -> str:
         return visit_words(one.baseline)
     if name == "author" and one.baseline.practitioner:
         return display(one.baseline.practitioner) or str(value)
+    spec = canonical.field_spec(one.intent.change_kind, name)
+    if spec.control is canonical.Control.INSTANT:
+        return f"{day(str(value)[:10])} {str(value)[11:16]}"
+    if spec.control is canonical.Control.DATE:
+        return day(str(value))
     return canonical.words(one.intent.change_kind, name, value)
 
 
@@ -183,29 +188,42 @@ def _field_checks(one: OpenedChange, rows: Sequence[Row], *, is_new: bool) -> tu
 def _field_statements(
     one: OpenedChange, *, sources: Mapping[Any, quoting.OpenSource], numbers: Numbers
 ) -> list[Statement]:
-    """The evidence of structured fields, one statement a field."""
-    out = []
+    """The evidence of structured fields: one statement for all fields that the same words speak for."""
+    by_words: dict[tuple[Any, ...], list[EvidenceItem]] = {}
     by_path: dict[str, list[EvidenceItem]] = {}
     for item in one.evidence:
         if not item.path.startswith("/sections/"):
             by_path.setdefault(item.path, []).append(item)
-    for path, items in by_path.items():
+    for items in by_path.values():
+        spans = tuple(sorted((str(i.source_id), i.start, i.end) for i in items))
+        by_words.setdefault(spans, []).extend(items)
+    out = []
+    for items in by_words.values():
+        paths = list(dict.fromkeys(i.path for i in items))
+        quoted = {(i.source_id, i.start, i.end): i for i in items}
         out.append(
             Statement(
                 number=numbers(),
-                pointer=path,
+                pointer=", ".join(paths),
                 start=0,
                 end=0,
-                text="",
+                text="For: " + ", ".join(dict.fromkeys(_label(one, path) for path in paths)),
                 support="inferred" if any(i.method == "inferred" for i in items) else "supported",
                 remark="",
                 quotes=tuple(
                     sources[i.source_id].quote(start=i.start, end=i.end, method=i.method)
-                    for i in items
+                    for i in quoted.values()
                 ),
             )
         )
     return out
+
+
+def _label(one: OpenedChange, path: str) -> str:
+    try:
+        return canonical.field_spec(one.intent.change_kind, path).label
+    except KeyError:
+        return path
 
 
 def _general_findings(one: OpenedChange) -> list[Finding]:
@@ -287,16 +305,31 @@ def _context(one: OpenedChange) -> tuple[ContextEntry, ...]:
 
 
 def _context_entry(kind: str, snapshot: Snapshot) -> ContextEntry:
-    display = dict(snapshot.display)
-    if kind == "note":
-        sections = snapshot.canonical.get("sections", ())
-        text = "\n\n".join(f"{s['title']}\n{s['text']}" for s in sections)
-        shown = [w for label, w in snapshot.display if label != "text"]
+    """An entry of the chart in words: its own fields where the portal knows the kind."""
+    if kind != "note":
+        known = ("code", "clinical_status", "verification", "onset", "abatement")
+        parts = [
+            canonical.words(kind, name, snapshot.canonical[name])
+            for name in known
+            if snapshot.canonical.get(name) is not None
+        ]
         return ContextEntry(
-            label="Note", words=", ".join(shown) or snapshot.reference, long_text=text
+            label=canonical.kind_label(kind),
+            words=", ".join(parts) or display(snapshot) or snapshot.reference,
         )
+    note = snapshot.canonical
+    parts = [
+        canonical.words("note", name, note[name])
+        for name in ("type", "status")
+        if note.get(name) is not None
+    ]
+    if note.get("date"):
+        parts.append(day(str(note["date"])[:10]))
+    text = "\n\n".join(f"{s['title']}\n{s['text']}" for s in note.get("sections", ()))
     return ContextEntry(
-        label=canonical.kind_label(kind), words=", ".join(display.values()) or snapshot.reference
+        label="Note",
+        words=", ".join(parts) or display(snapshot) or snapshot.reference,
+        long_text=text,
     )
 
 
