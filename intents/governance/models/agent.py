@@ -446,5 +446,7 @@ class ScopeGrant(TenantOwned, Governed):
             )
 
     def check_sense(self) -> None:
+        if not (self.connection_id and self.agent_id):
+            return
         if self.connection.tenant_id != self.agent.tenant_id:
             raise ValidationError({"connection": "The connection belongs to another workspace."})

@@ -41,7 +41,7 @@ class Governed(models.Model):
     ) -> None:
         """Save with history and audit, in the caller's transaction. Raises ValidationError."""
         self.clean_fields()
-        self.check_sense()
+        self.clean()
         stamp(self, actor=actor, at=at, reason=reason)
         self.save()
         tenant_id = self.log_tenant_id()
@@ -54,6 +54,11 @@ class Governed(models.Model):
             rows=(history_row(self),),
             body={"record": str(self.pk), "reason": reason, **body},
         )
+
+    def clean(self) -> None:
+        """Django's name for it: forms ask it too, before anything is saved."""
+        super().clean()
+        self.check_sense()
 
     def check_sense(self) -> None:
         """Raise ValidationError where columns contradict each other."""

@@ -173,6 +173,8 @@ class KillSwitch(Governed):
         }
 
     def check_sense(self) -> None:
+        if self.target not in SwitchTarget.values:
+            return
         wanted = {
             SwitchTarget.DEPLOYMENT: (),
             SwitchTarget.TENANT: ("tenant_id",),

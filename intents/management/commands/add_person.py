@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from allauth.account.forms import default_token_generator
-from allauth.account.utils import user_pk_to_url_str
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
+from intents.governance.first_sign_in import sign_in_link
 from intents.governance.models import ClinicalRole, Membership, Profession, Role, User
 from intents.governance.tenancy import tenant_context
 from intents.management.naming import OPERATOR, find_tenant, sentences
@@ -67,15 +64,3 @@ class Command(BaseCommand):
         else:
             self.stdout.write("One-time sign-in link; it ends when it is used, or in three days:")
             self.stdout.write(sign_in_link(user))
-
-
-def sign_in_link(user: User) -> str:
-    """An address that lets this person choose a password, once."""
-    path = reverse(
-        "account_reset_password_from_key",
-        kwargs={
-            "uidb36": user_pk_to_url_str(user),
-            "key": default_token_generator.make_token(user),
-        },
-    )
-    return f"{settings.PORTAL_URL}{path}"
