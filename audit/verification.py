@@ -88,8 +88,8 @@ class Witnessed:
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What one log's leaves and checkpoints came to. `proved` leaves from the start are beyond doubt:
-    they lie under a signed root that was recomputed."""
+    """What one log came to. `leaves` are stored; of them, the first `proved` are beyond doubt, since
+    they lie under a signed root that was recomputed; `root` is that of the leaves up to the break."""
 
     log: str
     leaves: int
@@ -111,8 +111,8 @@ def verify_log(
 ) -> LogReport:
     """Hash every leaf again, in order, and compare with every checkpoint and every witnessed head.
 
-    `leaves` come in order of index, `checkpoints` in order of size. Stops at the first break in the
-    leaves, because nothing after it can be proved.
+    `leaves` come in order of index, `checkpoints` in order of size. Judges up to the first break in
+    the leaves, because nothing after it can be proved, and counts the rest.
     """
     tree = merkle.CompactRange()
     roots = {0: tree.root().hex()}
@@ -138,14 +138,16 @@ def verify_log(
         return True
 
     sound = check_signed()
+    stored = 0
     for leaf in leaves:
+        stored += 1
         if not sound:
-            break
+            continue
         found = _wrong_leaf(leaf, expected=tree.size, log=log)
         if found:
             breaks.append(found)
             sound = False
-            break
+            continue
         tree.append(bytes.fromhex(leaf.leaf_hash))
         if tree.size in wanted:
             roots[tree.size] = tree.root().hex()
@@ -165,7 +167,7 @@ def verify_log(
     )
     return LogReport(
         log=log,
-        leaves=tree.size,
+        leaves=stored,
         checkpoints=len(checkpoints),
         witnessed=len(witnessed),
         proved=proved,

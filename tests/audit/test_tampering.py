@@ -12,7 +12,16 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from audit import export, insert_only, integrity, merkle, recording, sequencing, verify_audit
+from audit import (
+    export,
+    insert_only,
+    integrity,
+    merkle,
+    recording,
+    sequencing,
+    vault,
+    verify_audit,
+)
 from audit.models import AuditEvent, Checkpoint, EventBody, LogLeaf, PendingEvent
 from audit.tags import APPROVALS, VOIDS_APPROVAL, AuditTag
 from audit.verification import BreakKind
@@ -309,6 +318,27 @@ class TestATamperedLog:
         assert first.sentence in said
         status, said = _checked_alone(_export(tmp_path / "export"))
         assert (status == 1) == in_export, said
+
+    @pytest.mark.req("001-78")
+    def test_checked_by_command_tells_so_in_each_log(self, written, note, now):
+        note(tenant_id=None)
+        sequencing.sequence(at=now)
+        _command()
+        with as_owner() as run:
+            run(
+                "UPDATE audit_auditevent SET tag = 'x' WHERE log = 'clinic-1' AND tag LIKE 'intent%%'"
+            )
+        _, said = _command()
+        assert "log clinic-1: 0 of 8 leaves proved" in said
+        told = AuditEvent.objects.filter(tag="audit:verification:ran").order_by("recorded_at")
+        bodies = [(one.log, vault.content_of(one.pk)["first_break"]) for one in told]
+        assert bodies == [
+            (LOG, ""),
+            ("deployment", ""),
+            (LOG, "EVENT_CHANGED"),
+            ("deployment", ""),
+        ]
+        assert told[0].actor_id.startswith("os:")
 
     def test_that_is_whole_holds_everywhere(self, written, tmp_path):
         status, said = _command(export=tmp_path / "export")

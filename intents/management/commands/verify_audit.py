@@ -67,11 +67,12 @@ class Command(BaseCommand):
         )
 
     def _record(self, report: integrity.IntegrityReport, *, actor: Actor, at: datetime) -> None:
+        stored = set(integrity.stored_logs())
         first = {broken.log: broken.kind for broken in reversed(report.breaks)}
         try:
             with transaction.atomic():
                 for log in report.logs:
-                    if not log.leaves:
+                    if log.log not in stored:
                         continue
                     record(
                         tag=AuditTag.AUDIT_VERIFICATION_RAN,
