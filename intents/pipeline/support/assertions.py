@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from intents.pipeline.support.sentences import plain, statements
 
@@ -108,6 +109,8 @@ _NO = re.compile(
 )
 # A clause is looked at this far to either side: nobody negates over a longer stretch.
 _REACH = 200
+# No consultation names so many findings; a text that does is not worth a worker's minute.
+_MOST = 2000
 _SPEAKER = re.compile(r"^\s*(?:\[[^\]\n]{1,40}\]|[A-Za-z][\w .'-]{0,30}:)\s*")
 
 
@@ -123,24 +126,27 @@ def asserted(text: str) -> tuple[Assertion, ...]:
         sentence = low[start:end]
         following = low[slice(*spans[number + 1])] if number + 1 < len(spans) else ""
         if sentence.endswith("?") or _is_asked(sentence, following):
-            affirmed = _answer(following)
+            affirmed = answer(following)
             if affirmed is not None:
                 found += _asked(sentence, start, affirmed=affirmed)
             continue
-        found += _told(sentence, start)
-    return tuple(found)
+        found += islice(_told(sentence, start), _MOST)
+        if len(found) >= _MOST:
+            break
+    return tuple(found[:_MOST])
 
 
 def _is_asked(sentence: str, following: str) -> bool:
     """Recordings lose question marks: another speaker's Yes or No makes a question of what came before."""
     return (
         _SPEAKER.match(following) is not None
-        and _answer(following) is not None
+        and answer(following) is not None
         and not re.search(r"\bi(?:'ve|'m)?\b", _SPEAKER.sub("", sentence))
     )
 
 
-def _answer(sentence: str) -> bool | None:
+def answer(sentence: str) -> bool | None:
+    """Whether `plain` words answer a question with Yes or with No; None when with neither."""
     said = _SPEAKER.sub("", sentence)
     if _NO.match(said):
         return False

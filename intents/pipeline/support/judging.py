@@ -15,6 +15,7 @@ from typing import Self
 
 from intents.pipeline.support.assertions import (
     Assertion,
+    answer,
     asserted,
     clause_around,
     is_denied,
@@ -163,12 +164,18 @@ def judge_entry(
 
 
 def _entry_in(text: str, name: frozenset[str], *, sure: bool) -> Because | None:
-    for start, end in statements(text):
+    spans = statements(text)
+    for number, (start, end) in enumerate(spans):
         sentence = plain(text[start:end])
         place = min(
             (m.start() for m in WORD.finditer(sentence) if stems(m.group()) & name), default=None
         )
         if place is None:
+            continue
+        if sentence.endswith("?"):
+            reply = plain(text[slice(*spans[number + 1])]) if number + 1 < len(spans) else ""
+            if answer(reply) is False:
+                return Because.NEGATION
             continue
         before, clause = clause_around(sentence, place)
         if is_of_another(clause):
