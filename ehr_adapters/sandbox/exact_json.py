@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -46,33 +46,33 @@ def loads(data: bytes | str) -> Any:
 
 def dumps(value: Any) -> str:
     """Compact JSON text. Decimals are written with the digits they were read with."""
-    return "".join(_pieces(value))
+    pieces: list[str] = []
+    _write(value, pieces.append)
+    return "".join(pieces)
 
 
-def _pieces(value: Any) -> Iterator[str]:
+def _write(value: Any, put: Callable[[str], None]) -> None:
     if isinstance(value, str):
-        yield _string(value)
-    elif value is None:
-        yield "null"
-    elif value is True:
-        yield "true"
-    elif value is False:
-        yield "false"
-    elif isinstance(value, int | Decimal):
-        yield str(value)
+        put(_string(value))
     elif isinstance(value, dict):
         separator = "{"
         for key, item in value.items():
-            yield f"{separator}{_string(key)}:"
-            yield from _pieces(item)
+            put(f"{separator}{_string(key)}:")
+            _write(item, put)
             separator = ","
-        yield "}" if value else "{}"
+        put("}" if value else "{}")
     elif isinstance(value, list | tuple):
         separator = "["
         for item in value:
-            yield separator
-            yield from _pieces(item)
+            put(separator)
+            _write(item, put)
             separator = ","
-        yield "]" if value else "[]"
+        put("]" if value else "[]")
+    elif value is None:
+        put("null")
+    elif isinstance(value, bool):
+        put("true" if value else "false")
+    elif isinstance(value, int | Decimal):
+        put(str(value))
     else:
         raise TypeError(f"{type(value).__name__} has no JSON form here")
