@@ -256,10 +256,11 @@ class Problem(ChartChange):
     }
 
     def applied_to(self, current: Mapping[str, Any]) -> dict[str, Any]:
-        """As for every kind; what was never true has no status."""
+        """As for every kind; what was never true has no status and no end."""
         after = super().applied_to(current)
         if after.get("verification") == "entered-in-error":
             after.pop("clinical_status", None)
+            after.pop("abatement", None)
         return after
 
     def conflicts_with(self, current: Mapping[str, Any]) -> tuple[ChangeIssue, ...]:

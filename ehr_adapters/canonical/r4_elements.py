@@ -4,6 +4,7 @@ Of the types that a chart application writes, R4B differs from R4 (4.0.1) in one
 an Observation be about more kinds of subject. That place is corrected here.
 """
 
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,9 +87,11 @@ class TypeRules:
 @lru_cache(maxsize=512)
 def type_rules(name: str) -> TypeRules | None:
     """The rules of a resource or data type by its R4 name; None when R4 has no such type."""
+    if not re.fullmatch(r"[A-Z][A-Za-z]{1,60}", name):
+        return None
     try:
         model = get_fhir_model_class(name)
-    except (KeyError, LookupError, ImportError):
+    except (LookupError, ImportError, ValueError):
         return None
     elements: dict[str, Element] = {}
     required_choices: set[str] = set()

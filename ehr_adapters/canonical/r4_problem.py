@@ -60,7 +60,19 @@ def problem_to_fhir(
         if name == "code" and change.interaction is Interaction.CREATE:
             resource["subject"] = {"reference": patient}
     if content.get("verification") == "entered-in-error":
+        # R4 lets an entry in error have no status (con-5), and so no end either (con-4).
         resource.pop("clinicalStatus", None)
+        ends = [key for key in resource if re.fullmatch(r"_?abatement[A-Z][A-Za-z]+", key)]
+        for key in ends:
+            del resource[key]
+        if ends:
+            removed.append(
+                Uncarried(
+                    "/abatement",
+                    "The end goes away: what was never true never ended.",
+                    removed=True,
+                )
+            )
     return FhirForm(resource, tuple(removed))
 
 
