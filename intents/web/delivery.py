@@ -1,5 +1,6 @@
 """What became of an approved draft, and what a person may still do about it: undo, resend, settle."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,8 @@ from intents.queries.delivery import ChangeDelivery, Delivery
 from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
 from intents.web.errors import overtaken
+
+_CODE = re.compile(r"[a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +292,12 @@ def _shown(change: ChangeDelivery, *, banner: Banner, asked: str) -> dict[str, A
 
 
 def cause_of(intent: Intent) -> str:
-    """Why a change is where it is, as a sentence without clinical content."""
-    return REASONS.get(intent.reason, intent.reason)
+    """Why a change is where it is, as a sentence without clinical content.
+
+    Stored is a code, a sentence, or both ("code: sentence").
+    """
+    code, _, sentence = intent.reason.partition(": ")
+    return REASONS.get(code) or (sentence if _CODE.fullmatch(code) else intent.reason)
 
 
 def _notice(change: ChangeDelivery) -> Notice | None:

@@ -35,6 +35,8 @@ from intents.web.integrity import badge_for, record_looking
 # Between two events: a longer silence is drawn, because it is where people wait and charts move.
 _GAP = timedelta(minutes=5)
 _PAGE = 200
+# More records than this are folded: a received draft comes with dozens.
+_MOST_HASHES = 4
 # The reasons of the last searches of this session: token -> when it was given.
 _REASONS_KEY = "audit_reasons"
 _REASONS_KEPT = 20
@@ -61,6 +63,7 @@ class Line:
     css: str
     gap: str
     hashes: tuple[str, ...]
+    more_hashes: tuple[str, ...]
     details: tuple[tuple[str, str], ...] | None
     details_words: str
 
@@ -306,19 +309,26 @@ def lines_of(
             number += 1
         silence = abs(event.at - before) if before else timedelta()
         shown = (details or {}).get(event.id)
+        hashes = tuple(f"{_record_name(table)} {sha[:12]}" for table, _, sha in event.rows)
         lines.append(
             Line(
                 event=event,
                 pin=(event.actor_name.split() or ["?"])[-1][:1].upper() if person else str(number),
                 css=_css(event, person=person),
                 gap=wording.duration(silence) if silence > _GAP else "",
-                hashes=tuple(f"{table} {sha[:12]}" for table, _, sha in event.rows),
+                hashes=hashes[:_MOST_HASHES],
+                more_hashes=hashes[_MOST_HASHES:],
                 details=shown[0] if shown else None,
                 details_words=shown[1] if shown else "",
             )
         )
         before = event.at
     return lines
+
+
+def _record_name(table: str) -> str:
+    """ "intents_historicalproposal" is "historicalproposal" to a reader."""
+    return table.split("_", 1)[-1]
 
 
 _GOOD = frozenset(

@@ -7,7 +7,9 @@ a password by mail or to change one's own address.
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn import views as webauthn
+from django.conf import settings
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from intents.web import (
     accounts,
@@ -25,6 +27,8 @@ from intents.web import (
 
 urlpatterns = [
     path("", accounts.home, name="home"),
+    # Pages that are not ours (the admin, a file) ask for it by this name.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}reviewportal/favicon.svg")),
     # signing in
     path("login/", accounts.SignIn.as_view(), name="account_login"),
     path("login/demo/", accounts.demo_sign_in, name="demo_sign_in"),

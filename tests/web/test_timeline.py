@@ -192,7 +192,9 @@ class TestALine:
         assert [(line.pin, line.css) for line in lines] == [("1", ""), ("R", "person"), ("2", "")]
 
     def test_stored_records_are_named_by_their_hash(self, db):
-        assert lines_of(self.events(0))[0].hashes == ("t abababababab",)
+        line = lines_of(self.events(0))[0]
+        assert line.hashes == ("t abababababab",)
+        assert line.more_hashes == ()
 
 
 class TestTheBadge:
