@@ -17,14 +17,14 @@ AUXILIARIES = set(
     "shouldn't".split()
 )
 MORE_VERBS = set(
-    """ache adjust advise affect agree aim allow answer apologise apologize appear apply appreciate arrange arrive assess assist assume await bathe bear beat become begin begun bet blame bleed block blow book bother bounce bring bruise brush burn burp calm carry cause change chase cheat chew choke choose clean clear climb close collapse collect comb combine come compare complain complete concern confirm consider contact control cope cost count cover crash cry cycle deal decrease deliver deny depend develop diagnose dial die disagree discuss dislike do drag dress drip drop dry dust earn elevate encourage end ensure examine exclude explain fail faint fall fight fill fit fix flare follow garden grab grind grow guess handle hate head heal hike hold hop hurry imagine improve include inform inhale inject inquire insert intend invite itch jog join jump knock lack land laugh lay lead lean learn leave limp listen lower manage matter measure medicate mention mind mix mow natter nod note observe open outline overdo overeat own paint panic park pass pay pee perform pick plan point pop practise pray prefer prepare press pretend prevent proceed produce promise protect provide pull push rate react receive recheck reckon redo reduce reflect refuse regret relax rely remain remove rent repeat replace report rescue reserve respond resume retire return ride ring rinse rise rotate rub save scan scare schedule scratch scrub search sell serve set settle shake shall share shave shiver shop shower shut sign sing sip skip slow smoke snack sneeze snore soak sob soothe sort spin spit split spoke spot sprain spray spread squeeze stack stay step stick sting stoop store strain stumble suck sum support suppose suspect swallow swap switch taper teach tear tell tense test thank throw tidy tighten titrate touch track train trust turn type understand undo unload upset urinate visit vomit warm warn wash waste wean weigh wheeze whistle win wipe wish worsen wrap yawn yell""".split()
+    """ache adjust gain bump advise affect agree aim allow answer apologise apologize appear apply appreciate arrange arrive assess assist assume await bathe bear beat become begin begun bet blame bleed block blow book bother bounce bring bruise brush burn burp calm carry cause change chase cheat chew choke choose clean clear climb close collapse collect comb combine come compare complain complete concern confirm consider contact control cope cost count cover crash cry cycle deal decrease deliver deny depend develop diagnose dial die disagree discuss dislike do drag dress drip drop dry dust earn elevate encourage end ensure examine exclude explain fail faint fall fight fill fit fix flare follow garden grab grind grow guess handle hate head heal hike hold hop hurry imagine improve include inform inhale inject inquire insert intend invite itch jog join jump knock lack land laugh lay lead lean learn leave limp listen lower manage matter measure medicate mention mind mix mow natter nod note observe open outline overdo overeat own paint panic park pass pay pee perform pick plan point pop practise pray prefer prepare press pretend prevent proceed produce promise protect provide pull push rate react receive recheck reckon redo reduce reflect refuse regret relax rely remain remove rent repeat replace report rescue reserve respond resume retire return ride ring rinse rise rotate rub save scan scare schedule scratch scrub search sell serve set settle shake shall share shave shiver shop shower shut sign sing sip skip slow smoke snack sneeze snore soak sob soothe sort spin spit split spoke spot sprain spray spread squeeze stack stay step stick sting stoop store strain stumble suck sum support suppose suspect swallow swap switch taper teach tear tell tense test thank throw tidy tighten titrate touch track train trust turn type understand undo unload upset urinate visit vomit warm warn wash waste wean weigh wheeze whistle win wipe wish worsen wrap yawn yell""".split()
 )
 VERBS = AUXILIARIES | set(
     "accept add admit agree ask asked ate avoid began believe bend bent bought break breathe bring broke brought "
     "buy call called came care carry catch caught change changed check checked come continue cook cough coughed "
     "cut decided describe drank drink drive drove eat elevate enjoy expect fainted feel flex extend press fell felt find finished "
     "forget forgot found gave get give go got guess happen happened hear heard helped helps hit hope hurt hurts "
-    "ice identify increase injured keep kept knew know landed lay left lie lift lifted like live lives look looked "
+    "ice identify increase injured keep kept knew know landed lay left lie listen lift lifted like live lives look looked "
     "looks lose lost made make manage miss missed monitor moved need needed notice noticed order ordered passed "
     "play plan prefer prescribe put quit ran reach read realise realised realized recognise recognize recommend "
     "record refer remember rest reviewed run said saw says see seem seems send sent show showed shows sit sleep "
@@ -46,14 +46,15 @@ GOVERNORS = set(
     "that if when because since as while where whether what who whom which how why until till before after than "
     "think thinks know say says said hope believe guess suppose feel sure told like the a an of to with for though "
     "although unless once whenever wish glad see worried tell everything anything something all ever "
-    "fact suspect wonder afraid noticed notice about from in on at by thing things over under around above below into onto through behind between against near across and or but what's ensure is "
+    "thought felt heard figured fact suspect wonder afraid noticed notice about from in on at by thing things over under around above below into onto through behind between against near across and or but what's ensure is "
     "make so means mean whatever just medications medication medicines recommend suggest last are was were next "
     "not n't too very long".split()
 )
 JOINERS = {"and", "but", "so", "then", "because", "although", "though", "however", "plus"}
+TOLD = {"get", "take", "call", "continue", "weigh", "keep", "start", "make", "let"}
 LEADS = {
     "and", "so", "but", "well", "okay", "right", "now", "then", "anyway", "plus", "however", "great", "perfect", "excellent",
-    "fantastic", "alright", "sure", "sorry", "lastly", "again", "also", "fine", "because",
+    "fantastic", "alright", "awesome", "sure", "sorry", "lastly", "again", "also", "fine", "because",
 }  # fmt: skip
 
 
@@ -66,6 +67,7 @@ class Clause:
     speaker: str
     mark: str = ""
     lead: str = ""  # the joining words in front of it: "but", "and so"
+    lead_start: int = -1  # where they begin
     unclear: bool = False  # something in it could not be heard, or was broken off
     number: int = 0  # its place in the consultation
     cut_off: bool = False  # the other speaker came in before it was finished
@@ -114,6 +116,7 @@ def of_turn(*, transcript: Transcript, index: int, turn: Turn) -> list[Clause]:
                     speaker=turn.speaker,
                     mark=mark if final else "",
                     lead=" ".join(lead.split()),
+                    lead_start=next((word.start for word in part if word.kind == "word"), -1) if lead else -1,
                     unclear=_is_unclear(rest),
                     cut_off=cut_off,
                 )
@@ -161,7 +164,7 @@ def _without_lead(words: list[Word]) -> tuple[str, list[Word]]:
             continue
         if head.low not in LEADS or (head.low == "well" and following and following.low in {"nourished", "controlled"}):
             break
-        if head.low in {"right", "fine", "good", "sure", "great"} and following is not None and rest[1].kind == "word" and following.low not in NOMINATIVE | JOINERS | {"you", "it", "there", "that"} and not BEGUN.fullmatch(following.low):
+        if head.low in {"right", "fine", "good", "sure", "great"} and following is not None and rest[1].kind == "word" and following.low not in TOLD | NOMINATIVE | JOINERS | {"you", "it", "there", "that"} and not BEGUN.fullmatch(following.low):
             break
         lead.append(head.low)
         rest = rest[1:]
@@ -238,6 +241,9 @@ def _begins_clause(words: list[Word], index: int, current: list[Word]) -> bool:
         return previous.low not in GOVERNORS and _waits_for_nothing(said)
     if previous.kind == "gap" and _is_subject(ahead) and said[-1] not in GOVERNORS | JOINERS:
         return True  # what was not heard belongs to neither
+    unheard = previous.kind == "pause" and index >= 2 and words[index - 2].kind == "gap"
+    if unheard and word.low in {"i", "i'm", "i've", "i'd"} and _is_subject(ahead):
+        return True  # begun again after what was not heard
     if _left_hanging(said):
         return False  # "that sometimes people with this, they have": they are those people, not the patient
     if "watch for" in " ".join(said) or "look out for" in " ".join(said):
@@ -256,10 +262,16 @@ def _begins_clause(words: list[Word], index: int, current: list[Word]) -> bool:
         return len(said) >= 4
     if re.match(r"on (?:your |the )?\w+ exam\b|(?:looks|sounds) like (?:your|you|based|it|this|that|the|he|she)\b", " ".join(ahead)):
         return previous.kind == "word" and previous.low not in GOVERNORS | {"it", "this", "which", "also", "just"}
+    if re.match(r"(?:call|ring) (?:me|us) if\b|weigh yourself", " ".join(ahead)) and previous.kind == "word":
+        return len(said) >= 3 and previous.low not in {"to", "and", "or", "please", "then", "just"}
     if TELLS_TO.match(" ".join(ahead)) and previous.low not in GOVERNORS | AUXILIARIES | {"definitely", "please"}:
         return len(said) >= 4 and previous.kind == "word" and _waits_for_nothing(said)
+    if re.match(r"does that sound|is that okay|do you have any|any other questions|any questions", " ".join(ahead)) and len(said) >= 4:
+        return True
     if _is_question(ahead) and previous.low not in QUESTION_GOVERNORS and not previous.low.endswith("n't"):
         return _waits_for_nothing(said)
+    if ahead[0] in {"it", "you", "that", "this", "there"} and previous.low in (VERBS | MORE_VERBS) - AUXILIARIES and previous.kind == "word":
+        return False  # "they called it": an object
     if _is_question([previous.low, *ahead]):
         return False  # "have | you had": the subject follows its verb
     announced = re.match(r"(?:i'm|we're) (?:also )?(?:going|gonna)|i(?:'d like| want| would like) (?:you )?to", " ".join(ahead))
@@ -294,6 +306,8 @@ def _joiner_begins(*, ahead: list[str], said: list[str], previous: Word, complet
         return len(said) > 28
     if word == "and" and following[0] in {"it", "it's"} and len(said) <= 12:
         return False  # what "it" is was said just before
+    if word in {"and", "or", "but"} and not _waits_for_nothing(said):
+        return False  # "if you vomit and you cannot drink": both belong to the if
     if word in {"and", "or"} and len(said) <= 24 and set(said[1:]) & CONDITIONAL and not said[0] in CONDITIONAL:
         return False  # "not sure if it is the season and I am getting a cold": one doubt, not two facts
     if word == "then" and not _waits_for_nothing(said):
@@ -304,7 +318,7 @@ def _joiner_begins(*, ahead: list[str], said: list[str], previous: Word, complet
     while after and after[0] in {"so", "then", "also", "now", "when", "if", *SENTENCE_ADVERBS}:
         after = after[1:]
     if _is_subject(after) or _is_question(after) or after[:3] == ["as", "far", "as"] or (
-        after and after[0] in {"your", "my", "for", "let's", "prior", "based", "what"}
+        after and after[0] in {"for", "let's", "prior", "based", "what"}
     ):
         return not (word == "and" and following[0] in {"your", "my", "for"} and len(said) < 5)
     if following[0] == "on" and len(following) > 1 and following[1] in {"your", "exam", "physical"}:
@@ -328,7 +342,7 @@ QUESTION = re.compile(
     r"(?:do|did|have|are|were|can|could|would|will|does|is|was|has|should)(?:n't)? "
     r"(?:you|your|it|there|that|this|they|he|she|anyone|anybody|any) .*"
     r"|(?:what|how) (?:about|is|are|was|have|do|does|did|part|kind|long|often|many|much) .*"
-    r"|(?:how's|what's|where's|who's|who|where|when|why) (?:your|the|do|does|did|is|are|have|has|you) .*"
+    r"|(?:how's|what's|where's|who's) (?:your|the|that|this) .*|(?:who|where|when|why) (?:do|does|did|is|are|have|has) .*|does that sound .*"
     r"|any (?:other|problems?|pain|questions|family|history|allergies|surgeries) ?.*"
 )
 
@@ -371,8 +385,9 @@ def _is_subject(lows: list[str]) -> bool:
             return bool(re.match(r"(?:good|great|fine|it\b|why|what|because|going|how|all\b|really|just|also)", tail))
         return bool(re.match(r"(?:should|sounds|seems|will|would|could|can|means)", tail))
     if lows[0] in {"your", "my"}:
-        return not set(lows[1:4]) & {"it", "which", "that", "who"} and any(
-            low in {"is", "are", "was", "were", "look", "looks", "feels"} for low in lows[2:5]
+        return not set(lows[1:4]) & {"it", "which", "that", "who", "you", "i", "we", "they"} and any(
+            low in {"is", "are", "was", "were", "look", "looks", "feels", "have", "has", "show", "shows", "sound", "sounds"}
+            for low in lows[2:5]
         )
     if lows[0] in {"lungs", "abdomen", "belly", "pupils", "respirations", "pulse", "extremities", "reflexes"}:
         return lows[1] in {"is", "are", "look", "looks", "sound", "sounds"}

@@ -26,6 +26,13 @@ WANT_YOU_TO = re.compile(
     r"(?:what )?(?:i|we)(?:'d| would)? (?:also |just |do |really |certainly |definitely |still )*(?:want|like|need) you to (?:do is )?(?:also |just |please )*"
 )
 LETS = re.compile(r"let's (?:just |also |go ahead |first |definitely |please )*")
+WOULD_TAKE = re.compile(r"i(?:'d| would) (?:probably |definitely |just )?(?=(?:take|use|try|avoid|keep|stop|start|continue|rest|get)\b)")
+WHAT_IS = re.compile(
+    r"what (?:i|we)(?:'d| would|'ll)? ?(?:also |just )?(?:think|want|like|suggest|recommend|should|would|can|will|need|are|'re)? ?(?:that )?(?:we|i|you)? ?"
+    r"(?:should|need|would|could|can|will|ll|'ll)? ?(?:also )?(?:to )?(?:do|think about|consider|suggest|recommend|going to do)? is (?=i |i'm|we|we're|you|let's|it)"
+)
+TO_DO_IS = re.compile(r"what (?:i|we)(?:'d| would|'ll)? (?:like|want|need|propose|suggest) to do is (?:to )?(?!i |we |you )")
+DOSE = re.compile(r"\b(?:mg|milligrams?|mcg|micrograms?|grams?|ml|millilit\w+|units?|puffs?|tablets?|capsules?|times a day|once a day|twice a day|(?:once|twice|times) daily|every \w+ hours)\b")
 RECOMMEND = re.compile(
     r"(?:i|we)(?:'d| would| will)? (?:also |just |do |really |certainly |strongly |probably |definitely )*(?P<verb>recommend|advise|suggest|propose)\b ?"
 )
@@ -36,16 +43,17 @@ IMPERATIVE = set(
 )
 NOT_A_PLAN = re.compile(
     r"(?:listen|look|examine|check (?:out|you|and see|a few)|do (?:a|your|an) (?:quick |brief )?(?:physical|exam|your exam|some maneuvers)|do your exam|take a (?:quick |good )?(?:look|listen)|ask|press|feel|"
-    r"have (?:you|the patient) (?:flex|bend|lie|sit)|review|let|tell|talk|get my|be (?:listening|doing|right|asking|in touch|honest)|say|run through|assuming|call out|see (?:what|how|you (?:next time|here))|know|make a note|"
+    r"have (?:you|the patient) (?:flex|bend|lie|sit)|review|let|tell|talk|get my|be (?:listening|doing|right|asking|in touch|honest)|say|run through|assuming|call out|see (?:it|this|that|what|how|you (?:next time|here))|know|make a note|"
     r"go (?:from|over|through)|take it from|move on|proceed|confirm|explain|show|start (?:by|with|again)|get that|just|read|"
     r"sort|be|hear|have a (?:quick |chat|listen|look)|help you|get you to feeling|squeeze|double|stop (?:there|and)|leave|wait|pull|discuss|get your things|come back to|begin|welcome|put that|"
-    r"put my|wash|step|determine|address|see if|get into|make sure (?:you're not|that you're not|we)|focus|examine|continue because|try and (?:help|do our)|do is|check some|dim|hear|quickly|mention|get started|turn)\b"
+    r"take (?:your|the) (?:blood pressure|pulse|temperature)|measure|do it|do the \w+ first|put my|wash|step|determine|address|see if|get into|make sure (?:you're not|that you're not|we)|focus|examine|continue because|try and (?:help|do our)|do is|check some|dim|hear|quickly|mention|get started|turn)\b"
 )
 EXAM_COMMAND = re.compile(
     r"(?:take (?:a )?(?:deep|big) breath|come (?:this|with|on|over|in\b)|take a (?:look|seat)|do (?:you|it|bear|that)|bear with|keep (?:that|still|your)|put (?:your head|two fingers|your finger)|stay (?:still|there)|"
-    r"(?:make|get) (?:yourself|comfortable)|give me (?:a second|one|your)|hold (?:on|that|still|it)|don't (?:worry|be)|try (?:not|it|now|and see)|check this|start counting|stop (?:now|there)|use my|call (?:us )?it|get that|"
+    r"(?:make|get) (?:yourself|comfortable)|give me (?:a second|one|your)|hold (?:on|that|still|it)|don't (?:worry|be|need)|try (?:not|it|now|and see)|check this|start counting|stop (?:now|there)|use my|call (?:us )?it|get that|"
     r"take (?:care|your shirt|it from)|please (?:use|have)|call out|keep (?:it|going)\b|watch (?:me|my)|get (?:better|well|going|into)|eat (?:and|ok)|do (?:take|have)|show)\b"
 )
+EXAM_ASKED = re.compile(r"^(?:and |so |but |ok |okay )*if (?:i |you (?:can|could|just|don't mind|wouldn't mind|put|position|look|have any)\b)")
 SAFETY = re.compile(r"^(?:and |but |so |then |of course |however |obviously )*(?:in the meantime )?(?:if|should|unless|in case)\b")
 CONSEQUENCE = re.compile(
     r"\b(?:call|ring|come|see|let|contact|return|999|911|a&e|emergency|give|stop|take|advisable|go to|back|phone|book|worth|appointment|"
@@ -54,12 +62,12 @@ CONSEQUENCE = re.compile(
 JUDGES = re.compile(
     r"\b(?:i (?:do |also |just |really )*(?:think|believe|suspect|wonder|feel)|i'm (?:concerned|worried|confident|reassured)|i am (?:concerned|worried)|my impression|"
     r"diagnos\w+|consistent with|(?:most )?likely|probably|you have what we call|what we call|sounds like|seems (?:like|to be|more)|looks? like|appears to be|suggests|indicates|"
-    r"this is (?:a|an|called|just|likely)|you've got (?:a|an)|it's (?:a|an|called)|you may have|you might have|flare-up|under control|controlled|differential|no evidence)\b"
+    r"you're (?:slightly |a bit |a little |very )?(?:an(?:a)?emic|dehydrated|overweight|obese|hypertensive)|this is (?:a|an|called|just|likely)|you've got (?:a|an)|it's (?:a|an|called)|you may have|you might have|flare-up|under control|controlled|differential|no evidence)\b"
 )
 FOUND = re.compile(
     r"\bon (?:your |the |my |physical )*(?:\w+ ){0,3}exam(?:ination)?\b|\bi (?:do |can |don't |do not |also |still |did |didn't )*(?:appreciate|hear|feel|see|identify|recognize|recognise|notice|noticed|noted|smell|palpate)\b|"
     r"\b(?:lungs?|heart|abdomen|belly|neck|throat|skin|ears?|eyes?|pupils|reflexes|strength|gait|vitals?|vital signs|blood pressure|temperature|pulse|pulses|respirations|heart rate|"
-    r"oxygen\w*|saturations?|extremities|exam|genitalia|affect|speech|patient|she|he|you|there|it|sensation|chest|joint|wound|hemoglobin a1c|x-?rays?|testing|exams?|examination) (?:\w+ ){0,4}?(?:is|show|are|was|were|looks?|has|have|appears?|sounds?|shows?|feels?|reveals)\b|"
+    r"oxygen\w*|saturations?|extremities|exam|genitalia|affect|speech|patient|she|he|you|there|it|sensation|chest|joint|wound|hemoglobin a1c|x-?rays?|testing|exams?|examination|nails|ligaments?|hip|knees?|ankles?|shoulders?|elbow|wrist|hands?|fingers?|feet|foot|heel|achilles|throat|tonsils|wound|scar|nodes|glands|spine|legs?|arms?|tendon|antibodies) (?:[\w-]+ ){0,7}?(?:is|show|bends|moves|are|was|were|looks?|has|have|appears?|sounds?|shows?|feels?|reveals)\b|"
     r"\bthere(?:'s| is| are| was| were)\b|\byou (?:do |don't |also |still )*have\b|\bno (?:\w+ ){0,3}(?:tenderness|swelling|edema|fracture|murmur|wheez\w+|rash|deficit|effusion|motor|range)\b"
 )
 SHOWS = re.compile(
@@ -72,14 +80,14 @@ RECAPS = re.compile(
 )
 NOT_SAID_HERE = {"dragon", "template", "dax", "recording", "screen", "camera", "zoom", "app"}
 COLLOQUIAL = re.compile(
-    r"\b(?:bear in mind|forgot\w*|apolog\w+|sound quality|does that make sense|good question|question|questions|clear|luck|lovely|gosh|finger's come|"
-    r"fill(?:ing)? in|good day|take care|hospital parking|talk to me|my (?:shirt|wife|name)|this data|conversation|connection)\b"
+    r"\b(?:bear in mind|forgot\w*|apolog\w+|sound quality|does that make sense|good question|question|questions|luck|lovely|gosh|finger's come|"
+    r"is that clear|fill(?:ing)? in|good day|take care|hospital parking|talk to me|my (?:shirt|wife|name)|this data|conversation|connection)\b"
 )
 DICTATED = re.compile(r"^(?:the patient|patient|mr|mrs|ms|miss|he|she|his|her|assessment)\b(?!.*\b(?:you|your)\b)")
-SENT = re.compile(r"\b(?:sent|referred) you\b|\bhere (?:today )?for\b|\bpresents\b")
-AS_WELL = re.compile(r"(?:as well as(?: that)?|on top of that|with that|having said that|the good news is|in addition|unfortunately|i (?:can )?see (?:here )?that) (?=she |he |i |i'm|we |you|your|there)")
+SENT = re.compile(r"\b(?:sent|referred) you\b|\bhere (?:today )?(?:for|about|because)\b|\bpresents\b")
+AS_WELL = re.compile(r"(?:as well as(?: that)?|on top of that|with that|having said that|the good news is|in addition|unfortunately|i (?:can )?see (?:here )?that|it says(?: here)?(?: that)?) (?=the |she |he |i |i'm|we |you|your|there)")
 CHART = re.compile(
-    r"\b(?:past medical history|history of|i have you on|we have you on|you're on|you are on|you take|you're taking|diabetic|you do have|allergic to)\b"
+    r"\b(?:past medical history|history of|i have you on|we have you on|you're on|you are on|you take|you're taking|diabetic|you do have|allergic to|you can't (?:have|take))\b"
 )
 
 
@@ -195,13 +203,13 @@ def _without_names(words: Sequence[Word], names: frozenset[str]) -> list[Word]:
     return out
 
 
-TAIL = re.compile(r" so(?: \w+){1,2}$| (?:because|so|and|but|or|since|which|that|when|if|to|just|the|with|in|on|of|for|at|from|about|into)(?: (?:right now|i|you|we|the|just|then|again))?(?<!used to)(?<!anything of)(?<!not that i)$|,? (?:okay|right)$")
+TAIL = re.compile(r" so(?: \w+){1,2}$| (?:because|so|and|but|or|since|which|that|when|if|to|just|the|with|in|on|of|for|at|from|about|into)(?: (?:right now|i|you|we|the|just|then|again))?(?<!used to)(?<!ever since)(?<!anything of)(?<!not that i)$")
 
 
-def without_tail(words: list[Word]) -> list[Word]:
+def without_tail(words: list[Word], *, tail: re.Pattern[str] | None = None) -> list[Word]:
     """Without a last word that led to something never said."""
     low = " ".join(word.low for word in words if word.kind == "word")
-    while match := TAIL.search(low):
+    while match := (tail or TAIL).search(low):
         low = low[: match.start()]
     keep = len(low.split())
     out: list[Word] = []
@@ -241,16 +249,28 @@ def _one(*, words: list[Word], low: str, dictating: bool):
     if lows[0] in {"order", "finalize", "sign"}:
         return None  # spoken to the dictation device
     found = lexicon.counts(lows)
-    clinical = sum(found.values()) - found["social"] or lexicon.TESTS.search(low) or lexicon.MEASURES.search(low)
+    clinical = DOSE.search(low) or sum(found.values()) - found["social"] - found["activity"] or lexicon.TESTS.search(low) or lexicon.MEASURES.search(low)
     introduction = re.match(r"(?:(?:mr|mrs|ms|miss|this|he|she|[a-z]+(?: [a-z]+)?)\s+)?(?:is|was) an? (?:very |pleasant )*", low)
     if introduction and AGED.search(low[: introduction.end() + 40]) and clinical:
         rest = _after(words, introduction.group(0))
         told = person.of_clinician(words=rest, named=True)
+        told = re.sub(r",? who (?=presents|comes|came|is here|has|was)", "; ", told) if told else None
         return (Section.COMPLAINT, told, False) if told and 4 <= len(rest) else None
     seen = SEEN_IN_CHART.match(low)
     if seen and CHART.search(low):
         words = _after(words, seen.group(0))
         low = " ".join(word.low for word in words if word.kind == "word")
+        lows = low.split()
+    what = WHAT_IS.match(low)
+    if what:
+        words = _after(words, what.group(0))
+        low = questions.low_of(words)
+        lows = low.split()
+    elif lows[0] == "what" and " is " not in low:
+        return None
+    if lows[0] in {"no", "please", "yes"} and len(lows) > 3:
+        words = _after(words, lows[0])
+        low = questions.low_of(words)
         lows = low.split()
     aside = AS_WELL.match(low)
     if aside:
@@ -263,6 +283,8 @@ def _one(*, words: list[Word], low: str, dictating: bool):
     if RECAPS.search(low):
         return None
     if SAFETY.match(low):
+        if EXAM_ASKED.match(low):
+            return None
         if not CONSEQUENCE.search(low.split(" ", 1)[1]) or not (clinical or re.search(r"better|worse|unwell|concern|sooner|improv", low)):
             return None
         told = person.of_clinician(words=words)
@@ -274,7 +296,7 @@ def _one(*, words: list[Word], low: str, dictating: bool):
         return plan
     if not clinical:
         return None
-    leans = bool(lexicon.UNPLACED & set(lows[:1])) or lows[0] in {"it's", "that's", "they're", "which"}
+    leans = bool(lexicon.UNPLACED & set(lows[:1])) or bool(re.search(r"\b(?:over|on|in|around|with|of|at|behind|under) it$", low)) or lows[0] in {"it's", "that's", "they're", "which"}
     hypothetical = re.search(r"\w'll\b|\b(?:if|would|could|can|may|might|should|sometimes|normally|usually|often|some people|most of the time|want|going to|will|risks?)\b", low)
     if DICTATED.match(low):
         told = person.of_clinician(words=_as_the_patient(words), named=True)
@@ -290,10 +312,14 @@ def _one(*, words: list[Word], low: str, dictating: bool):
     if re.match(r"the only (?:way|option)\b", low):
         told = person.of_clinician(words=words)
         return (Section.PLAN, f"clinician says {told}", leans) if told else None
-    if re.match(r"on (?:your |the )?(?:\w+ ){0,2}exam", low) and found["finding"] and not hypothetical:
+    if re.match(r"on (?:your |the )?(?:\w+ ){0,2}exam|i (?:do |can |also |still )*(?:appreciate|hear|identify|recogni[sz]e|palpate)\b", low) and found["finding"] and not hypothetical:
         told = _finding_text(words, low)
         return (Section.EXAMINATION, told, leans) if told else None
-    if JUDGES.search(low) and has_verb(lows) and (found["condition"] or found["symptom"] or found["finding"]) and not re.search(r"\bif\b", low):
+    if re.search(r"\bi think (?:that's|it's|that is|it is|this is)\b", low) and not found["condition"]:
+        leans = True
+    if re.match(r"(?:this|it|that|it's|that's) (?:just |probably |really )*(?:is|seems|looks|sounds|appears|a |an |most)", low) and found["condition"]:
+        leans = False  # what the visit is about
+    if JUDGES.search(low) and has_verb(lows) and not lows[0].endswith("ing") and (found["condition"] or found["symptom"] or found["finding"]) and not re.search(r"\bif\b", low):
         means = re.match(r"(?:so )?that means ", low)
         told = person.of_clinician(words=_after(words, means.group(0)) if means else words)
         if told is None:
@@ -307,6 +333,7 @@ def _one(*, words: list[Word], low: str, dictating: bool):
         told = person.of_clinician(words=words)
         if told is None:
             return None
+        told = told.removeprefix("clinician notes ")
         return (Section.MEDICATION if found["drug"] else Section.BACKGROUND, f"clinician notes {told}", leans)
     if FOUND.search(low) and (found["finding"] or lexicon.MEASURES.search(low)) and not hypothetical:
         told = _finding_text(words, low)
@@ -349,7 +376,7 @@ def _as_the_patient(words: list[Word]) -> list[Word]:
 def _finding_text(words: list[Word], low: str) -> str | None:
     """A finding without `I appreciate`; what was not found stays not found."""
     seen = re.match(
-        r"(?P<where>(?:on|with|for|in) (?:your |the |my |reviewing )?(?:\w+ ){0,6}?)?(?:i(?:'m)? (?:do |can |also |still |did )*(?:appreciate|hear|see|identify|recognize|recognise|notice|noticed|noted|smell|palpate|feel)(?: that)?) ",
+        r"(?P<where>(?:on|with|for|in) (?:your |the |my |reviewing )?(?:\w+ ){0,6}?)?(?:i(?:'m)? (?:do |can |also |still |did )*(?:appreciate|hear|see|identify|recognize|recognise|notice|noticed|noted|feel)(?: that)?) ",
         low,
     )
     if seen and not re.search(r"n't|\bnot\b", seen.group(0)):
@@ -389,8 +416,16 @@ def _plan(*, words: list[Word], low: str, lows: list[str], found: dict[str, int]
         r"debridement|clinic|clinician|days?|weeks?|months?|discharge|physio\w*|hydrated|scale)\b",
         low,
     )
+    clinical = clinical or DOSE.search(low)
+    would = WOULD_TAKE.match(low)
+    if would and clinical:
+        told = person.of_clinician(words=_after(words, would.group(0)))
+        return (Section.PLAN, f"clinician's advice: would {told}", leans) if told else None
+    if lows[0] in {"that's", "it's", "that"} and DOSE.search(low) and len(lows) <= 14:
+        told = person.of_clinician(words=words)
+        return (Section.PLAN, told, True) if told else None
     for pattern, opening in (
-        (WANT_YOU_TO, "patient asked to"), (GOING_TO, "plan to"), (WANT_TO, "plan to"), (LETS, "plan to"), (WILL, "plan to"),
+        (TO_DO_IS, "plan to"), (WANT_YOU_TO, "patient asked to"), (GOING_TO, "plan to"), (WANT_TO, "plan to"), (LETS, "plan to"), (WILL, "plan to"),
     ):  # fmt: skip
         match = pattern.match(low)
         if not match:
@@ -401,7 +436,7 @@ def _plan(*, words: list[Word], low: str, lows: list[str], found: dict[str, int]
             vp = vp.removeprefix("is ").removeprefix("do is ")
         if vp.startswith("need to "):
             rest, vp = _after(rest, "need to"), vp.removeprefix("need to ")
-        if NOT_A_PLAN.match(vp) or not clinical or len(vp.split()) < 2 or not vp[:1].isalpha():
+        if NOT_A_PLAN.match(vp) or not (clinical or leans) or len(vp.split()) < 2 or not vp[:1].isalpha():
             return None
         rest = _without_me(rest)
         told = person.of_clinician(words=rest, named=opening == "patient asked to")
@@ -414,15 +449,15 @@ def _plan(*, words: list[Word], low: str, lows: list[str], found: dict[str, int]
         rest = _after(words, match.group(0))
         told = person.of_clinician(words=rest)
         return (Section.PLAN, f"{head}clinician {person.singular(match['verb'])} {told}", leans) if told else None
-    if re.match(r"(?:you|we|i) (?:also |definitely |really |probably |certainly |just )*(?:should|need to|needs to|must|may|can|could|have to|will need|might|may need|might need)\b", low) and clinical:
+    if re.match(r"(?:you|we|i) (?:also |definitely |really |probably |certainly |just )*(?:should|need to|needs to|must|may|can(?!'t)|could|have to|will need|might|may need|might need)\b", low) and clinical:
         vp = re.sub(r"^(?:you|we|i) (?:also |definitely |really |probably |certainly |just )*(?:should|need to|must|may|can|could|have to|will need|might|may need|might need)(?: (?:also|definitely|just|go ahead))? ?", "", low)
-        if NOT_A_PLAN.match(vp) or re.match(r"(?:see that|hear|imagine|understand|get (?:different|things)|sit|lie|feel|have a seat|talk|also see)\b", vp):
+        if NOT_A_PLAN.match(vp) or re.match(r"(?:see\b(?! (?:you|me|us|a|an|the|your)\b)|hear|imagine|understand|get (?:different|things)|sit|lie|feel|have a seat|talk|also see)\b", vp):
             return None
         told = person.of_clinician(words=_without_me(words))
         if told is None:
             return None
         return (Section.PLAN, head + told.removeprefix("the "), leans)
-    if lows and lows[0] in IMPERATIVE and clinical and not EXAM_COMMAND.match(low) and found["finding"] < 3:
+    if lows and (lows[0] in IMPERATIVE or re.match(r"sit on the edge|roll a|carry on with", low)) and (clinical or leans) and not EXAM_COMMAND.match(low) and found["finding"] < 3:
         if lows[0] == "do" and lows[1] not in {"come", "call", "take", "keep", "make", "let"}:
             return None
         told = person.of_clinician(words=_without_me(words), named=True)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from examples.scribe import lexicon, proofreading
+from examples.scribe import lexicon, proofreading, questions
+from examples.scribe.clauses import Clause
 from examples.scribe.listening import Reading, listen
 from examples.scribe.patient import verbatim
 from examples.scribe.person import sentence_case
@@ -16,7 +17,9 @@ from examples.scribe.speakers import Role
 from examples.scribe.statement import NEGATIVE, Section, Statement
 from examples.scribe.transcript import Transcript
 
-DISTINCT_ENOUGH = 9  # content words that make a sentence this visit's own
+DISTINCT_ENOUGH = 7  # content words below which a sentence might be anybody's
+WANTED = 10  # content words up to which a sentence takes in the next statement
+WANTED_OF_FINDINGS = 15  # findings are worded alike from visit to visit: several go together
 LONG_ENOUGH = 26  # words after which a sentence takes nothing more in
 TOO_LONG = 60
 FEWEST_SENTENCES = 5
@@ -75,7 +78,7 @@ def draft(*, transcript: Transcript) -> Draft:
     reading = listen(transcript=transcript)
     chains = _distinct(_chains(reading.statements, transcript.text))
     _complaint_first(chains)
-    sections = _sections(chains)
+    sections = _sections(chains, source=transcript.text)
     _fill_up(sections, reading=reading, transcript=transcript)
     return Draft(sections=[(title, sentences) for title, sentences in sections if sentences], reading=reading)
 
@@ -85,12 +88,15 @@ def _chains(statements: Sequence[Statement], source: str) -> list[_Chain]:
     newest: dict[bool, _Chain | None] = {True: None, False: None}
     for statement in statements:
         own = statement.by_clinician
+        statement = proofreading.shortened(statement=statement, source=source)  # noqa: PLW2901
         if not proofreading.is_supported(statement=statement, source=source):
             newest[own] = None
             continue
         chain = newest[own]
-        if statement.link and chain is not None and len(chain.parts) < 6:
-            chain.parts.append(statement)
+        joins = chain is not None and (statement.link == "but" or not chain.parts[-1].denied)
+        if statement.link and chain is not None and joins and len(chain.parts) < 6:
+            if not _words(statement.text) <= _words(chain.text):
+                chain.parts.append(statement)
             continue
         if statement.link == "but" or (statement.link and statement.leans):
             newest[own] = None
@@ -102,7 +108,7 @@ def _chains(statements: Sequence[Statement], source: str) -> list[_Chain]:
 
 
 def _words(text: str) -> set[str]:
-    return {proofreading.stem(word) for word in proofreading.tokens(text)} - STOP
+    return {proofreading.stem(word) for word in proofreading.tokens(text) if word not in STOP} - STOP
 
 
 def _distinct(chains: list[_Chain]) -> list[_Chain]:
@@ -116,7 +122,7 @@ def _distinct(chains: list[_Chain]) -> list[_Chain]:
         for earlier in list(kept):
             before = _words(earlier.text)
             same = len(words & before) / len(words)
-            if chain.section is not earlier.section or same < 0.8:
+            if chain.section is not earlier.section or same < 1.0:
                 if same == 1.0 and before == words and _negative(chain) is not _negative(earlier):
                     kept.remove(earlier)
                     repeated = True
@@ -141,18 +147,18 @@ def _complaint_first(chains: list[_Chain]) -> None:
     if not history:
         return
     turn = history[0].parts[0].turn
-    opening = [chain for chain in history if chain.parts[0].turn <= turn + 2][:3]
+    opening = [chain for chain in history if chain.parts[0].turn <= turn + 8][:4]
     size = 0
     for chain in opening:
-        if size >= DISTINCT_ENOUGH:
+        if size >= WANTED:
             break
         chain.section = Section.COMPLAINT
         size += len(_words(chain.text))
 
 
-def _sections(chains: list[_Chain]) -> list[tuple[str, list[Sentence]]]:
+def _sections(chains: list[_Chain], *, source: str) -> list[tuple[str, list[Sentence]]]:
     by_section = {section: [c for c in chains if c.section is section] for section in Section}
-    weak = [s for s in BACKGROUND if by_section[s] and _weight(by_section[s]) < DISTINCT_ENOUGH]
+    weak = [s for s in BACKGROUND if by_section[s] and _weight(by_section[s]) < WANTED]
     joint: list[_Chain] = []
     if weak:
         # Too little under one heading to be anybody's in particular: one heading for all of it.
@@ -172,8 +178,8 @@ def _sections(chains: list[_Chain]) -> list[tuple[str, list[Sentence]]]:
     out: list[tuple[str, list[Sentence]]] = []
     for section in Section:
         if section is Section.BACKGROUND and joint:
-            out.append((JOINT_TITLE, _sentences(joint)))
-        out.append((section.value, _sentences(by_section[section])))
+            out.append((JOINT_TITLE, _sentences(joint, source=source)))
+        out.append((section.value, _sentences(by_section[section], source=source)))
     return out
 
 
@@ -181,14 +187,16 @@ def _weight(chains: Sequence[_Chain]) -> int:
     return len(set().union(*(_words(chain.text) for chain in chains))) if chains else 0
 
 
-def _sentences(chains: list[_Chain]) -> list[Sentence]:
+def _sentences(chains: list[_Chain], *, source: str) -> list[Sentence]:
     groups: list[list[_Chain]] = []
     denied: list[_Chain] = []
     for chain in chains:
         if chain.denied:
             denied.append(chain)
             continue
-        if groups and (_weight(groups[-1]) < DISTINCT_ENOUGH) and _length([*groups[-1], chain]) <= TOO_LONG:
+        wanted = WANTED_OF_FINDINGS if chain.section is Section.EXAMINATION else WANTED
+        unsaid_who = groups and HE_OR_SHE.search(chain.text) and SOMEBODY.search(" ".join(c.text for c in groups[-1]))
+        if groups and not unsaid_who and _weight(groups[-1]) < wanted and _length([*groups[-1], chain]) <= TOO_LONG:
             groups[-1].append(chain)
         else:
             groups.append([chain])
@@ -199,13 +207,17 @@ def _sentences(chains: list[_Chain]) -> list[Sentence]:
         neighbour = place - 1 if place else 1
         first, second = sorted((place, neighbour))
         groups[first : second + 1] = [groups[first] + groups[second]]
-    return [_sentence(group) for group in groups if _weight(group) >= DISTINCT_ENOUGH]
+    return [_sentence(group, source=source) for group in groups if _weight(group) >= DISTINCT_ENOUGH]
+
+
+HE_OR_SHE = re.compile(r"^\w+ says (?:he|she)\b")
+SOMEBODY = re.compile(r"\b(?:twin|son|daughter|sister|brother|geneticist|neurologist|allergist|dietician)\b")
 
 
 def _denials(denied: list[_Chain]) -> list[list[_Chain]]:
     groups: list[list[_Chain]] = [[]]
     for chain in denied:
-        if groups[-1] and _length(groups[-1]) > LONG_ENOUGH and _weight(groups[-1]) >= DISTINCT_ENOUGH:
+        if groups[-1] and _length(groups[-1]) > LONG_ENOUGH and _weight(groups[-1]) >= WANTED:
             groups.append([])
         groups[-1].append(chain)
     return groups
@@ -215,36 +227,32 @@ def _length(chains: Sequence[_Chain]) -> int:
     return sum(len(chain.text.split()) for chain in chains)
 
 
-def _chained(parts: Sequence[Statement]) -> str:
+def _chained(parts: Sequence[Statement], *, joint: str = "; ") -> str:
     text = ""
+    before = parts[0]
     for part in parts:
-        piece = part.text
+        piece = f"denies {part.text}" if part.denied and len(parts) > 1 else part.text
         if text:
             piece = re.sub(r"^(?:says|reports) (?!for\b)", "", piece)
-            text += f", but {piece}" if part.link == "but" else f"; {piece}"
+            if part.personal and not _is_of_patient(before):
+                piece = f"patient {piece}"
+            text += f", but {piece}" if part.link == "but" else f"{joint}{piece}"
         else:
             text = piece
+        before = part
     return text
 
 
-def _sentence(group: Sequence[_Chain]) -> Sentence:
-    text, previous = "", ""
-    for chain in group:
-        piece = chain.text
-        opening = next((o for o in ("denies", "plan to", "patient asked to", "clinician says", "says", "reports") if piece.startswith(o)), "")
-        if chain.denied:
-            opening = "denies"
-            piece = piece if previous == "denies" else f"denies {piece}"
-        if not text:
-            text = f"patient {piece}" if chain.parts[0].personal or opening in {"says", "reports", "denies"} else piece
-        elif chain.denied and previous == "denies":
-            text += f", {piece}"
-        elif opening and opening == previous:
-            shorter = piece.removeprefix(opening).strip()
-            text += f"; {'to ' if opening.endswith(' to') else ''}{shorter}"
-        else:
-            text += f"; {piece}"
-        previous = opening
+def _is_of_patient(statement: Statement) -> bool:
+    """The patient is its grammatical subject, so that the next verb may do without one."""
+    return statement.personal or statement.denied or statement.text.startswith(("says", "reports", "denies", "asked", "patient"))
+
+
+def _sentence(group: Sequence[_Chain], *, source: str) -> Sentence:
+    text = _written(group, joint="; ")
+    if proofreading.longest_run(text, [source]) > proofreading.LONGEST_RUN:
+        # Statements that followed each other word for word would read as a quotation without its marks.
+        text = _written(group, joint="; also ")
     spans: list[tuple[int, int]] = []
     for chain in group:
         for part in chain.parts:
@@ -252,23 +260,63 @@ def _sentence(group: Sequence[_Chain]) -> Sentence:
     return Sentence(text=f"{sentence_case(re.sub(r' +', ' ', text)).rstrip(' ,;.')}.", spans=tuple(spans))
 
 
+def _written(group: Sequence[_Chain], *, joint: str) -> str:
+    text, previous, after_patient = "", "", True
+    for chain in group:
+        piece = _chained(chain.parts, joint=joint)
+        spoken_for = re.match(r"\w+ says ", piece)
+        opening = spoken_for.group(0).strip() if spoken_for else next((o for o in ("denies", "plan to", "patient asked to", "says", "reports") if piece.startswith(o)), "")
+        if chain.denied:
+            opening = "denies"
+            piece = piece if previous == "denies" else f"denies {piece}"
+        first = chain.parts[0]
+        alone = (first.personal or opening in {"says", "reports", "denies"}) and not after_patient
+        if text and alone and not (chain.denied and previous == "denies"):
+            piece = f"patient {piece}"
+        after_patient = _is_of_patient(chain.parts[-1]) and not chain.parts[-1].text.startswith("asked")
+        if not text:
+            text = f"patient {piece}" if chain.parts[0].personal or opening in {"says", "reports", "denies"} else piece
+        elif chain.denied and previous == "denies":
+            text += f", {piece}"
+        elif opening and opening == previous and not piece.startswith("patient denies"):
+            shorter = piece.removeprefix(opening).strip()
+            text += f"{joint}{'to ' if opening.endswith(' to') else ''}{shorter}"
+        else:
+            text += f"{joint}{piece}"
+        previous = opening
+    return text
+
+
 def _fill_up(sections: list[tuple[str, list[Sentence]]], *, reading: Reading, transcript: Transcript) -> None:
     """Too little understood for a note: what was said is quoted, marked as a quotation."""
-    for clause in reading.clauses:
+    quotable = [clause for clause in reading.clauses if _is_worth_quoting(clause, reading)]
+    for clause in sorted(quotable, key=lambda clause: (-_clinical_words(clause), clause.number)):
         count = sum(len(sentences) for _, sentences in sections)
         filled = sum(bool(sentences) for _, sentences in sections)
         if count >= FEWEST_SENTENCES and filled >= FEWEST_SECTIONS:
             return
-        words = [word for word in clause.words if word.kind == "word"]
-        if not 7 <= len(words) <= 24 or clause.unclear or clause.mark == "?" or not any(lexicon.counts(clause.lows).values()):
-            continue
-        quoted = verbatim(transcript, clause.words) or verbatim(transcript, words)
+        quoted = verbatim(transcript, clause.words)
         span = (clause.words[0].start, clause.words[-1].end)
         used = any(span[0] < end and start < span[1] for _, s in sections for x in s for start, end in x.spans)
-        if not quoted or used or len(_words(quoted)) < DISTINCT_ENOUGH - 3:
+        if not quoted or used or len(_words(quoted)) < DISTINCT_ENOUGH - 2:
             continue
         role = reading.cast.roles[clause.speaker]
         section = Section.PLAN if role is Role.CLINICIAN else Section.HISTORY
         speaker = {Role.CLINICIAN: "Clinician", Role.PATIENT: "Patient"}.get(role, reading.cast.companion.capitalize())
         target = next(sentences for title, sentences in sections if title == section.value)
         target.append(Sentence(text=f'{speaker}: "{quoted}".', spans=(span,), copied=True))
+
+
+def _clinical_words(clause: Clause) -> int:
+    found = lexicon.counts(clause.lows)
+    return sum(found[name] for name in ("symptom", "body", "condition", "drug", "finding"))
+
+
+def _is_worth_quoting(clause: Clause, reading: Reading) -> bool:
+    return (
+        7 <= len(clause.lows) <= 24
+        and not clause.unclear
+        and not questions.is_question(clause)
+        and _clinical_words(clause) > 0
+        and not (reading.cast.roles[clause.speaker] is Role.CLINICIAN and re.match(r"(?:the \w+ thing )?i(?:'d| would|'m)", clause.low))
+    )

@@ -22,10 +22,14 @@ SYMPTOMS = set(
     swelling swollen swallow swallowing sweat sweating sweats temperature tender tenderness throbbing throb tight
     tightness tingling tired tiredness tremor trembling twisted ulcer ulcers unsteady unwell urinate toilet loo pink discolouration winded urinating
     urination vertigo vomit vomited vomiting warm warmth watery weak weakness weight wheeze wheezing wheezy worse
-    worried worry wound wounds wobbly dripping weeping scabs spotting itches breath breathing breathe clicking catches
+    worried worry wound wounds wobbly dripping weeping scabs spotting itches breath breathing breathe constipated heavier lighter irregular clicking catches
     catching locking buckles buckling unsteadiness collapsed collapse blackout blackouts passed snuffly
+    lock locks swells heal healed anemic anaemic cracks crack sugar sugars craving leak woozy
     hearing vision eyesight balance memory confused confusion urgency frequency nocturia incontinence leaking
     hungry thirsty thirst low-mood nightmares gurgling reflux eating feeding drinking crawling steps therapy pounds belching hiccups pee peeing wee weeing""".split()
+)
+ACTIVITY = set(
+    "walk walking walked sit sitting stand standing climb climbing stairs lift lifting lifted bend bending move moving movement step".split()
 )
 BODY = set(
     """abdomen abdominal ankle ankles arm arms armpit back belly bladder bone bones bottom bowel bowels breast breasts
@@ -86,7 +90,7 @@ SOCIAL = set(
 )
 PAST = re.compile(
     r"\b(?:in the past|past (?:medical |surgical )?history|medical history|surger(?:y|ies)|operations?|operated|diagnosed with|"
-    r"was diagnosed|been diagnosed|taken out|removed|when i was \w+|years ago|hospital|admitted|history of|suffer of|"
+    r"was diagnosed|been diagnosed|taken out|removed|when i was (?:\d+|\w+teen|\w+ty(?:[ -]\w+)?|ten|eleven|twelve|eight|nine|seven|six|five|young|younger|little|a (?:child|kid|girl|boy|teenager|baby))\b|years ago|hospital|admitted|history of|suffer of|"
     r"suffer from|suffer with|transfusion|otherwise|healthy|fit and well|medical (?:problems?|conditions?))\b"
 )
 TIME = re.compile(
@@ -105,6 +109,7 @@ FINDINGS = set(
     saturation saturations scaly sensation sensory sloughing soft strength swelling swollen tender tenderness varus
     valgus ventricles vision visual vitals wheeze wheezes wheezing regular redness rash pain painful straight pitting
     bony exposure fever warm discharge distress pallor well-nourished fussy thickened intact cracked dry skin
+    freely full fissure fissures cracks crack scar faded stable bruised irregular ligaments ligament scab pulses nails degrees trace anemic normal negative positive
     acuity high weak weaker stiff drop range raise""".split()
 )
 TESTS = re.compile(
@@ -135,4 +140,5 @@ def counts(lows: list[str]) -> dict[str, int]:
         "family": sum(low in FAMILY for low in lows),
         "social": sum(low in SOCIAL for low in lows),
         "finding": sum(low in FINDINGS for low in lows),
+        "activity": sum(low in ACTIVITY for low in lows),
     }

@@ -52,7 +52,7 @@ def _mended(turns: list[list[Clause]]) -> list[list[Clause]]:
     """A sentence that the listener's mm-hmm cut in two is one sentence."""
     out = [list(turn) for turn in turns]
     for index, turn in enumerate(out):
-        if not turn or not turn[-1].cut_off:
+        if not turn or not turn[-1].cut_off or questions.is_question(turn[-1]):
             continue
         for later in range(index + 1, min(index + 4, len(out))):
             if not out[later] or (
@@ -98,10 +98,14 @@ class _Listener:
             self._patient(spoken=spoken, by_patient=role is Role.PATIENT, following=following)
             self.patient_heard = True
             return
+        for clause in spoken:
+            self.patient.mind(clause)
+        if not questions.is_backchannel(spoken):
+            self.patient.turn_to(spoken)
         asked = questions.asked(spoken)
         if asked:
             several = len(asked) > 1 or len([c for c in spoken if not questions.BACKCHANNEL.fullmatch(c.low)]) > 1
-            self.open = [] if several and self._overlapped(index) else asked
+            self.open = [] if several and self._overlapped(index, following[0].turn if following else None) else asked
             self.fresh = True
         elif not questions.is_backchannel(spoken):
             self.open, self.fresh = [], False
@@ -113,9 +117,9 @@ class _Listener:
             told = told[:-1]
         self.from_clinician += clinician.statements(clauses=told, names=self.names, dictating=not self.patient_heard)
 
-    def _overlapped(self, index: int) -> bool:
+    def _overlapped(self, index: int, next_index: int | None) -> bool:
         """Both spoke at once: which of several questions is answered cannot be told."""
-        here, after = self.transcript.turns[index], self.transcript.turns[index + 1 : index + 2]
+        here, after = self.transcript.turns[index], [self.transcript.turns[next_index]] if next_index is not None else []
         if not after or here.until is None or after[0].at is None or after[0].speaker == here.speaker:
             return False
         return after[0].at < here.until - 0.3
@@ -131,7 +135,8 @@ class _Listener:
         )
         if goes_on and self.fresh:
             return
+        fresh = self.fresh
         if self.open and self.fresh:
             rest = self.patient.answer(spoken=spoken, open_questions=self.open, by_patient=by_patient)
         self.fresh = False
-        self.patient.tell(clauses=rest, question=self.open[-1] if self.open else None, by_patient=by_patient)
+        self.patient.tell(clauses=rest, question=self.open[-1] if self.open else None, by_patient=by_patient, fresh=fresh)

@@ -62,7 +62,7 @@ def piece(word: Word, *, first: bool = False) -> str:
     text = word.text
     if text.lower() in ACRONYMS:
         text = {"hba1c": "HbA1c", "egfr": "eGFR", "iga": "IgA", "igg": "IgG", "igm": "IgM"}.get(text.lower(), text.upper())
-    elif first and text[:1].isupper() and text[1:].islower():
+    elif first and text[:1].isupper() and (text[1:].islower() or text == "A"):
         text = text.lower()
     return text
 
@@ -167,7 +167,8 @@ def _agree(*, told: Retelling, items: list[Word], index: int, plural: bool) -> i
         told.refused = True
         return index
     low = items[index].low
-    if low in NOT_VERBS or items[index].kind != "word" or not _is_verb(low):
+    known = _is_verb(low) or (plural and low.isalpha())  # "they" needs no ending
+    if low in NOT_VERBS or items[index].kind != "word" or not known:
         told.refused = True
         return index
     if low in NEGATED:
@@ -177,6 +178,8 @@ def _agree(*, told: Retelling, items: list[Word], index: int, plural: bool) -> i
     elif low in {"kind", "sort"} and index + 1 < len(items) and items[index + 1].low == "of":
         told.add(f"{low} of")
         return _agree(told=told, items=items, index=index + 2, plural=plural)
+    elif low == "were" and not plural:
+        told.add("was")
     elif low in {"was", "am"} and plural:
         told.add({"was": "were", "am": "are"}[low])
     elif plural:

@@ -6,14 +6,15 @@ round: a content word, a number or a negation that the quotes do not hold takes 
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from examples.scribe.statement import Statement
+from examples.scribe.statement import Statement, is_broken
 
 LONGEST_RUN = 24  # words in a row like the source; more would be a quotation without its marks
 WORD = re.compile(r"[^\W_]+(?:[.,/:]\d+)*(?:['’][^\W_]+)*%?\+?")
 QUOTED = re.compile(r"\"[^\"]*\"")
 FRAME = set(
-    """patient patient's clinician clinician's team team's companion says said reports denies asked about answers advised plan to notes thinks
+    """patient patient's clinician clinician's team team's companion says said reports denies asked about answers advised advice plan to notes thinks
     whether they their them themselves theirs she he is are was were has have had does do did will would not no cannot the a an of on in
     and or but for with it its that this impression duration onset site frequency score occupation home medication tried dose amount drinks
     described as be been being by at from""".split()
@@ -49,14 +50,35 @@ def stem(word: str) -> str:
     return word
 
 
+def variants(word: str) -> set[str]:
+    """The word, and what it may be a form of."""
+    found = {word, stem(word)}
+    if word.endswith("ing") and len(word) > 5:
+        found |= {word[:-3], f"{word[:-3]}e"}
+    return found
+
+
+def shortened(*, statement: Statement, source: str) -> Statement:
+    """A statement that follows the source for too long ends at an earlier comma."""
+    text = statement.text
+    while longest_run(text, [source]) > LONGEST_RUN:
+        places = [text.rfind(joint) for joint in (", ", "; ", " which ", " and ", " because ", " so ", " to ")]
+        if max(places) < 20:
+            return statement
+        text = text[: max(places)]
+    return replace(statement, text=text)
+
+
 def is_supported(*, statement: Statement, source: str) -> bool:
     """Nothing in it but what its spans say, and no negation lost or won."""
     quotes = " ".join(source[start:end] for start, end in statement.spans)
     said = tokens(quotes)
     stems = {stem(word) for word in said} | set(said)
     for word in tokens(QUOTED.sub(" ", statement.text)):
-        if word not in FRAME and word not in stems and stem(word) not in stems:
+        if word not in FRAME and not variants(word) & stems:
             return False
+    if is_broken(statement.text):
+        return False
     negative = bool(NEGATIONS & set(said))
     written = statement.denied or bool(NEGATIONS & set(tokens(statement.text)))
     if negative != written:

@@ -5,7 +5,7 @@ A question that cannot be turned into a finding with certainty yields nothing.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from examples.scribe import lexicon
 from examples.scribe.clauses import AUXILIARIES, MORE_VERBS, VERBS, Clause
@@ -56,7 +56,13 @@ HEDGED_YES = re.compile(
     r"i suppose so|sometimes|occasionally|a little(?: bit)?|a bit|most of the time|mostly|pretty much|slightly|probably|always)"
 )
 MERELY = set("though actually really yes often sometimes too just now very quite usually okay indeed well right".split())
+NOTHING_LIKE_IT = re.compile(r"(?:nothing|none|not|neither)(?: (?:like that|of (?:that|those|them|these)|at all|whatsoever|new|one|any))*")
+SUBJECT = re.compile(
+    r"(?:(?:and|so|okay) )*(?:(?:can|could) you (?:just )?tell me (?:a (?:little )?(?:bit )?)?(?:more )?about|tell me (?:a (?:little )?(?:bit )?)?more about|(?:how|what) about|how's|how is|how are|how was|how were|how have|has|have|is|are|what's|tell me about) (?P<whose>your|the) (?P<what>(?:\w+ ){0,3}?[\w'-]+)"
+    r"(?: (?:been|changed|doing|feeling|without it|now|these days|at the moment|otherwise|at home|today|lately|recently|since|going|like|running|normal|okay|different|any)\b.*)?"
+)
 LABELS = [
+    (re.compile(r"\bdos(?:e|age)\b"), "dose"),
     (re.compile(r"how long|how many (?:years|months|weeks|days)"), "duration"),
     (re.compile(r"(?:when|how long ago) (?:did|was) (?:it|this|that|they|these|the|your \w+) .*(?:start|begin|began|happen|come on|notice)"), "onset"),
     (re.compile(r"\b(?:where|whereabouts|what part|which part|which side)\b(?!.*\b(?:live|go|work|did you go)\b)"), "site"),
@@ -66,7 +72,6 @@ LABELS = [
     (re.compile(r"who.*(?:live|lives|home|living)"), "at home"),
     (re.compile(r"(?:what|which) (?:is the |are the )?(?:medic|tablet|medicine|pill|other medic|kind of pill|type of pill)|know which ones|name of (?:the|it)"), "medication"),
     (re.compile(r"(?:what|anything).*(?:taken|tried|taking|been using|used)\b"), "tried"),
-    (re.compile(r"\bdos(?:e|age)\b"), "dose"),
     (re.compile(r"what is it that you drink|what do you drink"), "drinks"),
     (re.compile(r"how (?:much|many) (?:do|did) you (?:drink|smoke)|how many (?:a day|cigarettes)"), "amount"),
     (re.compile(r"describe|what (?:kind|sort|type|is the) .*(?:pain|discharge|like)|what does it feel"), "described as"),
@@ -149,6 +154,8 @@ def answered(clauses: Sequence[Clause]) -> Answer:
     while leading < len(lows) and lows[leading] in NO | YES | {"that's", "right"}:
         leading += 1
     heads = set(lows[:leading])
+    if heads & NO and any(NOTHING_LIKE_IT.fullmatch(" ".join(lows[start:])) for start in range(1, leading + 1)):
+        return Answer(False, tuple(words), (), rest)
     if heads & YES and heads & NO:
         return Answer(None, (), (), tuple(clauses))
     remainder = _remainder(first, leading)
@@ -193,7 +200,8 @@ def _remainder(clause: Clause, leading: int) -> Clause | None:
         if word.kind == "word":
             if seen == leading:
                 rest = clause.words[place:]
-                return Clause(rest, clause.turn, clause.speaker, clause.mark, clause.lead, clause.unclear, clause.number)
+                joined = rest[0].low in {"but", "so", "and", "well"} and len(rest) > 1
+                return replace(clause, words=rest[1:], lead=rest[0].low) if joined else replace(clause, words=rest)
             seen += 1
     return None
 
@@ -261,19 +269,34 @@ def noun(question: Clause) -> tuple[str, list[Word]] | None:
             text = _to_third(named)
             useful = text and concerns_health(low_of(named).split()) and not set(low_of(named).split()) & lexicon.UNPLACED
             return (f"feeling {text}", named) if useful else None
+        named_first = re.match(r"(?:and )?(?:what about )?(?:the |your )?(?P<what>\w+(?: \w+)?) (?:are|do|have) you (?:still |ever )*(?:getting|get|have|having|had) (?:those|that|it|them|any)$", low_of(words))
+        if named_first and concerns_health(named_first["what"].split()):
+            what = named_first["what"].split()
+            place = low_of(words).split().index(what[0])
+            named = _first(cut(words, place), len(what))
+            return (named_first["what"], named)
         sure = re.match(r".*\bmake sure (?:that )?you(?:'re| are) not (?:having|getting) (?:any )?", low_of(words))
         if sure:
             named = cut(words, len(sure.group(0).split()))
             text = _to_third(named)
             return (text, named) if text and concerns_health(low_of(named).split()) else None
         lows = low_of(words).split()
-        bare = len(lows) <= 6 and not any(low in AUXILIARIES | {"you", "i", "your", "you're"} for low in lows)
+        if lows and lows[0] in {"how", "how's", "what", "what's", "where", "when", "who", "why", "which", "tell", "and", "okay"}:
+            return None
+        ailment = bool(lows) and lows[0] in lexicon.SYMPTOMS | lexicon.CONDITIONS and len(lows) <= 10 and "," in "".join(w.text for w in words)
+        bare = ailment or len(lows) <= 6 and not any(low in AUXILIARIES | {"you", "i", "your", "you're"} for low in lows)
         if not bare or question.mark != "?" or (lows and lows[0] in VERBS - {"cough", "smoke"}):
             return None
         named = words
+    kind_of = re.match(r"(?:any )?(?:kind|sort|type)s? of ", low_of(named))
+    if kind_of:
+        named = cut(named, len(kind_of.group(0).split()))
     while named and named[0].low in {"any", "a", "an", "no", "some", "your", "about", "ever", "either"}:
         named = cut(named, 1)
     named = _first(named, len(low_of(_stripped(named)).split()))
+    other = re.match(r"(?:any |other |new |more )*(?:symptoms?|problems?|things?|issues?) (?=\w)", low_of(named))
+    if other and any(word.kind == "pause" for word in named[: len(other.group(0).split()) + 1]):
+        named = cut(named, len(other.group(0).split()))
     lows = low_of(named).split()
     if not lows or len(lows) > 15 or GENERIC.fullmatch(" ".join(lows)):
         return None
@@ -292,7 +315,7 @@ def concerns_health(lows: list[str]) -> bool:
 
 HEALTH_WORDS = set(
     "allergies allergic allergy surgeries surgery operations medications smoke smoking drugs trauma injury injuries problems illnesses "
-    "transfusion flight history periods period trigger triggers sexually active appetite difficulty issues medicines well".split()
+    "transfusion flight history periods period trigger triggers sexually active appetite difficulty issues medicines".split()
 )
 
 
@@ -322,11 +345,21 @@ def finding(question: Clause, *, yes: bool) -> Finding | None:
     if named is not None:
         text, words = named
         if yes and (negative or re.search(r"\b(?:or|and)\b|,", text)):
+            return None
+        if yes and re.search(r"\b(?:how|what) about\b", question.low) and not lexicon.counts(text.split())["symptom"]:
             return None  # "pain or swelling?" "Yes." leaves open which
         return Finding(text, noun=True, words=tuple(words))
     if negative:
         return _declared(question, yes=not yes) if not yes else None
     return _verbal(question, yes=yes) or (_declared(question, yes=True) if yes else None)
+
+
+def subject(question: Clause) -> tuple[str, str] | None:
+    """`How are your hands without it?` is about your hands: (whose, what)."""
+    match = SUBJECT.fullmatch(_without_prefix(question.low))
+    if match is None or question.unclear or not concerns_health(match["what"].split()) or set(match["what"].split()) & (AUXILIARIES | lexicon.UNPLACED):
+        return None
+    return ("their" if match["whose"] == "your" else "the", match["what"])
 
 
 def whether(question: Clause) -> str | None:

@@ -24,8 +24,8 @@ OWN_ILLNESS = re.compile(
     r"^(?:i have|i've got|i do have|i've|i had|i was diagnosed|i've been diagnosed|i got diagnosed|i suffer|i do suffer|i used to have)\b"
 )
 HABITS = re.compile(
-    r"\b(?:smok\w+|alcohol|drink|drinks|i live|lives|live with|live alone|work as|work in|work at|i work|married|retired|my job|teacher|diet|glasses|wine|beers?|"
-    r"separated|divorced|widow\w*|flatmates?|student|studying|exercise|cigarettes?|vap\w+|weed|cannabis)\b"
+    r"\b(?:smok\w+|alcohol|i live|lives|live with|live alone|work as|work in|work at|i work|married|retired|my job|teacher|diet|glasses|wine|beers?|"
+    r"drink (?:alcohol|occasionally|socially|infrequently|wine|beer|a lot|at)|i drink\b|separated|divorced|widow\w*|flatmates?|student|studying|exercise|cigarettes?|vap\w+|weed|cannabis)\b"
 )
 RELATIVE_ILL = re.compile(r"\bdied|passed away|had an?\b|has\b|have\b")
 FEELS = re.compile(r"\b(?:feel|feeling|felt)\b")
@@ -37,6 +37,10 @@ def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
     found = lexicon.counts(list(lows))
     negative = bool(NEGATIVE.search(low)) or low == question
     complaint = found["symptom"] or found["body"]
+    if found["drug"] and re.search(r"\b(?:gave me|reaction|rash|hives|swelled|swell)\b", low) and not re.search(r"\bfor (?:the|my) rash\b", low):
+        return Section.MEDICATION
+    if re.search(r"\bdos(?:e|age)\b", question) and re.search(r"\b(?:mg|milligrams?|micrograms?|mcg|units?|tablets?|puffs?|grams?)\b", low):
+        return Section.MEDICATION
     if ALLERGY.search(low) or (
         ALLERGY.search(question) and (found["drug"] or found["condition"] or negative or found["symptom"])
     ):
@@ -64,9 +68,12 @@ def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
         return Section.BACKGROUND
     if HABITS.search(low) and not complaint:
         return Section.SOCIAL
-    if complaint or found["condition"] or lexicon.MEASURES.search(low) or lexicon.TESTS.search(low) or FEELS.search(low):
+    if complaint or found["activity"] or found["condition"] or lexicon.MEASURES.search(low) or lexicon.TESTS.search(low) or FEELS.search(low):
         return Section.HISTORY
-    if asked and lexicon.TIME.search(low) and len(lows) <= 20:
+    if asked and lexicon.TIME.search(low) and re.match(
+        r"(?:it|it's|that|that's|about|since|for|just|only|probably|maybe|around|i think|a|an|the last|on|in|this|every|most|all|from|over|within|two|three|four|five|six|yesterday|today)\b",
+        low,
+    ) and len(lows) <= 20:
         return Section.HISTORY
     if asked and set(lows) & NUMBER_WORDS and any(lexicon.counts(list(asked)).values()):
         return Section.HISTORY

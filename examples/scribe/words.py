@@ -29,7 +29,7 @@ FILLER_PHRASES = [
         "if you know what i mean", "if you see what i mean", "do you know what i mean",
         "to tell you the truth", "to be honest with you", "to be honest", "you know what", "you know",
         "i mean", "let's say", "my gosh", "my god", "go ahead and", "just like i said", "like i said", "as i said", "what we'd say", "what we would say",
-        "what we say", "what we call", "what they call", "i don't know", "i forgot to mention that", "i forgot to mention", "as i admitted before", "thank you", "if you don't mind",
+        "what we say", "what we call", "what they call", "i don't know", "i'd say", "i would say", "i forgot to mention that", "i forgot to mention", "as i admitted before", "thank you", "if you don't mind",
     )
 ]  # fmt: skip
 SPLIT_WORDS = {
@@ -90,7 +90,7 @@ def tokens(*, text: str, start: int, end: int) -> list[Word]:
             found.append(Word(piece, a, b, "pause"))
         elif re.match(r"[\w'’]", piece):
             found.append(Word(piece.replace("’", "'"), a, b, "word", doubtful))
-        elif piece in "%+°µ":
+        elif piece in "%+°µ≥≤±=":
             found.append(Word(piece, a, b, "word", doubtful))
         elif piece not in "\"'“”‘’()[]*":
             found.append(Word(piece, a, b, "gap"))
@@ -204,6 +204,11 @@ def _phrase_at(words: list[Word], index: int) -> int:
             after = words[index + 3] if index + 3 < len(words) else None
             if after is not None and after.kind == "word" and after.low not in STARTS:
                 continue
+        if phrase in {("i'd", "say"), ("i", "would", "say")}:
+            after = words[index + len(phrase)] if index + len(phrase) < len(words) else None
+            after = words[index + len(phrase) + 1] if after is not None and after.kind == "pause" and index + len(phrase) + 1 < len(words) else after
+            if index == 0 or after is None or after.low not in NUMBER_WORDS | {"a", "about", "maybe", "around", "probably"} and not after.low[:1].isdigit():
+                continue
         return len(phrase)
     return 0
 
@@ -214,6 +219,8 @@ def _like_is_filler(words: list[Word], index: int) -> bool:
     if before is None or after is None or before.kind != "word" or after.kind != "word":
         # "like" between pauses; but "things like, gout" gives examples.
         return not (before is not None and before.low in {"things", "something", "anything", "feels", "looks"})
+    if before.low in {"i", "we"} and after.low in {"breathe", "feel", "get", "go", "went", "felt", "was", "have", "had", "can", "can't", "try", "woke", "fell", "cough"}:
+        return True
     if before.low in {"feel", "feels", "felt", "look", "looks", "looked", "seem", "seems", "things", "something",
                       "anything", "nothing", "sound", "sounds", "sounded", "would", "i'd", "you'd", "symptoms",
                       "questions", "kind", "to", "i", "you", "they", "we", "don't", "didn't", "also"}:  # fmt: skip
@@ -234,7 +241,10 @@ def _without_fragments(words: list[Word]) -> list[Word]:
         if word.kind == "cut" and out and index + 1 < len(words):
             following = next((w for w in words[index + 1 :] if w.kind == "word"), None)
             fragment = out[-1]
-            if following and (following.low.startswith(fragment.low) or fragment.low in FILLERS) and fragment.kind == "word":
+            if following and fragment.kind == "word" and fragment.low in FILLERS:
+                out[-1] = replace(word, kind="pause", text="-")
+                continue
+            if following and following.low.startswith(fragment.low) and fragment.kind == "word":
                 out.pop()
                 continue
             if (
@@ -279,12 +289,13 @@ AFTER_WHICH_ONE_STARTS = set("and but so because like yes no when if then".split
 STARTS = set("i i'm i've i'd it it's we we're they they're he she you you're you've there there's that's".split())
 MERE = set(
     "just really kind of sort kinda usually normally actually otherwise also still now then well feel think guess mean so very quite "
-    "was a bit have had got been am".split()
+    "was a bit have had got been am on in at to for with".split()
 )
 
 
 def _without_false_starts(words: list[Word]) -> list[Word]:
     """"I kind of, normally I can walk": what the speaker gave up is not what they said."""
+    _given_up(words)
     index = 0
     while index < len(words):
         word = words[index]
@@ -294,12 +305,19 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
         base = word.low.split("'")[0]
         for later in range(index + 1, min(index + 7, len(words))):
             here = words[later]
-            if here.kind in {"stop", "gap", "cut"}:
+            if here.kind in {"stop", "gap"}:
                 break
-            if here.kind == "word" and here.low in STARTS and (later == index + 1 or here.low.split("'")[0] == base):
+            if here.kind == "word" and here.low in STARTS and (
+                later == index + 1 or here.low.split("'")[0] == base or all(w.kind == "pause" for w in words[index + 1 : later])
+            ):
                 between = words[index + 1 : later]
                 paused = any(w.kind == "pause" for w in between)
                 opens = not index or words[index - 1].kind != "word" or words[index - 1].low in AFTER_WHICH_ONE_STARTS
+                silent = all(w.kind == "pause" for w in between)
+                if silent and between and here.low != word.low and word.low in {"i", "it", "we", "they", "i've", "i'm"}:
+                    del words[index:later]
+                    index -= 1
+                    break
                 if not between and here.low != word.low and (not opens or word.low in {"you", "it", "there", "that's"}):
                     break
                 if not between and here.low != word.low:
@@ -308,18 +326,41 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
                     break
                 mere = all(w.kind != "word" or w.low in MERE for w in between)
                 meant = any(w.low in {"think", "guess", "mean", "feel"} for w in between)
-                if mere and (paused or not meant) and len(between) <= (5 if paused else 2):
-                    del words[index:later]
+                broken = any(w.kind == "cut" or w.text == "-" for w in between) and len(between) <= 4 and here.low == word.low
+                if broken or (mere and (paused or not meant) and len(between) <= (5 if paused else 2)):
+                    last_pause = max((k for k in range(index, later) if words[k].kind in {"pause", "cut"}), default=later - 1)
+                    del words[index : last_pause + 1]
                     index -= 1
                 break
         index += 1
     return words
 
 
+def _given_up(words: list[Word]) -> None:
+    """"I don't feel, I don't really feel": begun again with the same two words; and "I think ... I think"."""
+    index = 0
+    while index < len(words) - 3:
+        pair = (words[index].low, words[index + 1].low)
+        if words[index].kind == words[index + 1].kind == "word" and words[index].low in STARTS:
+            for later in range(index + 2, min(index + 8, len(words) - 1)):
+                if (words[later].low, words[later + 1].low) != pair or words[later].kind != "word":
+                    continue
+                between = words[index + 2 : later]
+                if any(w.kind in {"stop", "gap"} for w in between):
+                    break
+                paused = words[later - 1].kind in {"pause", "cut"} and len(between) <= 5
+                opens = index == 0 or words[index - 1].kind != "word"
+                if paused or (pair == ("i", "think") and opens and len(between) <= 5):
+                    del words[index:later]
+                    index -= 1
+                break
+        index += 1
+
+
 RUNS_ON = set(
     "i i'm i've i'd i'll a an the my your his her their our of to in on at for with from by and or but that was were is are am be "
     "been being have has had do does did it's don't didn't can can't could would will very really quite so just about "
-    "like some any no not this these those into which who than as called feel feeling feels felt having got get take "
+    "like some any not this these those into which who than as called feel feeling feels felt having got get take "
     "taking bit more".split()
 )
 
