@@ -43,7 +43,7 @@ def pages(portal):
 def test_no_page_has_a_violation(portal, new_tab):
     addresses, sent = pages(portal)
     audit = {
-        "timeline": f"/audit/?by=correlation&value={sent.correlation_id}",
+        "timeline": f"/audit/?by=correlation&key={sent.correlation_id}",
         "integrity": "/audit/integrity/",
     }
     found = {}
