@@ -4,7 +4,7 @@ this, please do it, did you do it? The default answer to any feature is no."""
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -38,7 +38,25 @@ from ehr_adapters.contract import (
     WireRequest,
     WriteReceipt,
 )
-from ehr_adapters.errors import AdapterMisconfigured, CannotBeCarried, Issue
+from ehr_adapters.errors import AdapterMisconfigured, CannotBeCarried, Issue, Unsupported
+
+# Settings that only a probe may set: they strengthen a retry class.
+PROBED_SETTINGS = frozenset(
+    {"conditional_create_probed", "stale_if_match_probed", "conflict_means_version"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What was proven, as settings of the connection, and how; what is unproven keeps its weaker class."""
+
+    settings: Mapping[str, str | bool]
+    evidence: tuple[str, ...]
+
+    def applied_to(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """A connection's settings with what the probe proved; what it did not prove is taken back."""
+        kept = {n: v for n, v in settings.items() if n not in PROBED_SETTINGS}
+        return {**kept, **self.settings}
 
 
 class Settings(BaseModel):
@@ -107,6 +125,11 @@ class EhrAdapter(ABC):
     @abstractmethod
     def discover(self, *, at: datetime) -> CapabilitySet:
         """The declaration narrowed by what this tenant's EHR says of itself, with date and evidence."""
+
+    def probe(self, *, patient: str, at: datetime) -> ProbeResult:
+        """What the EHR really does, tried by writing to a patient for tests. By default nothing is tried."""
+        del patient, at
+        raise Unsupported(f"A connection to {self.vendor} has nothing that can be tried.")
 
     # --- what is there now ---
 

@@ -4,10 +4,12 @@ What the book leaves open is a probe's answer, kept in the settings with its dat
 retry class holds.
 """
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ehr_adapters.base import ProbeResult
 from ehr_adapters.capabilities import (
     Acknowledgement,
     Capability,
@@ -21,6 +23,7 @@ from ehr_adapters.capabilities import (
 from ehr_adapters.contract import WireRequest
 from ehr_adapters.errors import AdapterError, AlreadyThere, VersionConflict
 from ehr_adapters.fhir_http import FhirHttpAdapter
+from ehr_adapters.fhir_probe import probe_fhir
 from ehr_adapters.fhir_reading import FhirSettings
 
 _SOURCE = "FHIR R4 (4.0.1) RESTful API, section http"
@@ -120,6 +123,9 @@ class GenericR4Adapter(FhirHttpAdapter):
             vendor=cls.vendor,
             version=cls.version,
         )
+
+    def probe(self, *, patient: str, at: datetime) -> ProbeResult:
+        return probe_fhir(self, patient=patient, at=at)
 
     def _conflict(self, step: WireRequest, facts: dict[str, Any]) -> AdapterError:
         if step.method == "PUT" and self.settings.conflict_means_version:

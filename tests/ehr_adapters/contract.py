@@ -166,6 +166,7 @@ class AdapterContract:
                 assert card.place
                 assert card.sentence
 
+    @pytest.mark.req("000-41")
     def test_a_copy_card_has_the_exact_words(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
         for kind, interaction in CONTENTS:
             content = self.sample(kind, interaction)
@@ -173,6 +174,7 @@ class AdapterContract:
             if CANARY in json.dumps(content):
                 assert any(CANARY in words for _, words in card.lines)
 
+    @pytest.mark.req("000-40", "000-42")
     def test_a_probe_takes_away_and_never_opens(self, ehr: FakeEhr) -> None:
         statement: dict[str, Any] = {
             "resourceType": "CapabilityStatement",
@@ -199,6 +201,18 @@ class AdapterContract:
             ehr.connection(self.kind, settings=self.settings, capabilities=found)
         )
         assert {c.key for c in narrowed.capabilities if c.supported} == allowed
+
+    def test_an_ehr_that_merely_takes_everything_proves_nothing(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        if type(adapter).probe is EhrAdapter.probe:
+            with pytest.raises(Unsupported):
+                adapter.probe(patient="pa-1", at=AT)
+            return
+        # Every create is answered 201, and the search by tag shows none or another entry.
+        assert adapter.probe(patient="pa-1", at=AT).settings == {}
+        probed = {"conditional_create_probed": "2026-01-01", "page_size": 20}
+        assert adapter.probe(patient="pa-1", at=AT).applied_to(probed) == {"page_size": 20}
 
     # --- how would you say this ------------------------------------------------------------------
 
@@ -270,6 +284,7 @@ class AdapterContract:
             assert plan.payload_hash() not in hashes
             assert len(hashes) == len(altered)
 
+    @pytest.mark.req("002-37")
     def test_the_tag_travels_where_it_is_declared(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
         for plan in self.every_plan(adapter, ehr):
             capability = adapter.capabilities.get(plan.kind, plan.interaction)
@@ -281,6 +296,7 @@ class AdapterContract:
                     entry = adapter._canonical(resource)  # type: ignore[attr-defined]
                     assert TAG.short in entry.tags
 
+    @pytest.mark.req("002-39", "002-40")
     def test_create_is_conditional_and_update_fenced_where_declared(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
@@ -293,7 +309,6 @@ class AdapterContract:
             if fenced:
                 assert step.header("If-Match") == f'W/"{plan.expected_version}"'
 
-    @pytest.mark.req("003-34")
     def test_an_update_changes_only_what_it_names(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
         for plan in self.every_plan(adapter, ehr):
             if plan.steps[0].method != "PUT":
@@ -314,6 +329,7 @@ class AdapterContract:
                 assert dumps(after.get(name)) == dumps(loads(json.dumps(before.get(name)))), name
             assert after["id"] == before["id"]
 
+    @pytest.mark.req("003-21")
     def test_the_entry_of_another_patient_is_never_written_to(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:

@@ -147,7 +147,6 @@ class TestGenericR4(AdapterContract):
         assert b'"valueDecimal":1.00' in plan.steps[0].body
         assert b'"valueDecimal":1e-3' in plan.steps[0].body
 
-    @pytest.mark.req("000-41")
     def test_characters_outside_the_repertoire_are_replaced_by_the_table_or_refused(
         self, ehr: FakeEhr
     ) -> None:

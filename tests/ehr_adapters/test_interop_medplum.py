@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ehr_adapters.contract import (
     ReadRequest,
     Tag,
     WirePlan,
+    WireRequest,
     comparable_differences,
 )
 from ehr_adapters.errors import (
@@ -153,15 +155,10 @@ class Server:
 
     def raw(self, method: str, path: str, body: Any = None) -> Any:
         """What a colleague does: with a token of its own, past the adapter under test."""
-        adapter = self.adapter(settings={"accept_wider_grant": True})
-        from dataclasses import replace
-
-        from ehr_adapters.contract import WireRequest
-
         step = WireRequest(
             method="POST", path="x", headers=(), body=b"", label="", scope="system/*.cruds"
         )
-        token = adapter.authenticate(replace(step, scope="system/*.cruds"))
+        token = self.adapter().authenticate(step)
         reply = requests.request(
             method,
             f"{self.base}/{path}",
@@ -408,8 +405,6 @@ class TestAgainstAnotherServer:
     def test_what_the_server_validates_away_is_refused(
         self, adapter: EhrAdapter, chart: dict[str, str]
     ) -> None:
-        from dataclasses import replace
-
         plan = problem_plan(adapter, chart)
         step = replace(plan.steps[0], body=plan.steps[0].body.replace(b'"subject"', b'"nonsense"'))
         with pytest.raises(ContentRefused) as refused:
@@ -474,3 +469,23 @@ class TestAgainstAnotherServer:
         assert found.may("note", "create")
         assert found.get("problem", "update").retry is RetryClass.S1
         assert found.evidence
+
+    @pytest.mark.req("000-42")
+    def test_a_probe_proves_what_a_retry_rests_on(
+        self, server: Server, chart: dict[str, str]
+    ) -> None:
+        server.order("DELETE", "faults")
+        plain = server.adapter(settings={})
+        assert plain.capabilities.get("problem", "create").retry is RetryClass.S3
+        result = plain.probe(patient=chart["patient"], at=AT)
+        assert result.settings == {
+            "conditional_create_probed": "2026-11-20",
+            "stale_if_match_probed": "2026-11-20",
+            "conflict_means_version": False,
+        }
+        assert "1 found" in result.evidence[0]
+        probed = server.adapter(settings=result.applied_to({"page_size": 20}))
+        assert probed.capabilities.get("problem", "create").retry is RetryClass.S2
+        assert probed.capabilities.get("problem", "update").retry is RetryClass.S1
+        # Nothing of the probe stands in the chart as a problem.
+        assert plain.read(request(chart, "problem")).neighbourhood == ()

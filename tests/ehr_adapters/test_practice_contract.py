@@ -257,6 +257,7 @@ class TestTheGenericFront:
         assert all(place.startswith("/note") for place in places)
         assert places
 
+    @pytest.mark.req("003-65")
     def test_a_colleagues_edit_refuses_the_stale_update_and_stays(self, generic: Stage) -> None:
         target = generic.send(generic.problem())
         plan = generic.change(target, verification="confirmed")
@@ -278,7 +279,7 @@ class TestTheGenericFront:
             "confirmed",
         )
 
-    @pytest.mark.req("003-09", "003-21")
+    @pytest.mark.req("003-09", "003-65", "002-77")
     def test_the_name_alike_is_found_and_a_merged_patient_is_not_written_to(
         self, generic: Stage
     ) -> None:

@@ -386,7 +386,6 @@ class TestThePublicCorpus:
             pytest.skip("The public FHIR test cases are not beside the checkout.")
         return json.loads((CORPUS / "expected.json").read_text())
 
-    @pytest.mark.req("002-48")
     def test_what_is_valid_passes(self, cases: list[dict[str, Any]]) -> None:
         alarms = {
             case["file"]
