@@ -25,7 +25,7 @@ PLANTED = [
     ("Inside the pipeline: entry stages meet only through intent state", "intents/pipeline/another_stage.py", "A_STAGE = None"),
     ("Decisions are pure: no Django, no database, no network", "intents/lifecycle.py", "import django.db"),
     ("Decisions are pure: no Django, no database, no network", "ehr_adapters/contract.py", "import requests"),
-    ("One door to the EHRs", "intents/pipeline/screening.py", "import ehr_adapters.registry"),
+    ("One door to the EHRs", "intents/pipeline/screening/filing.py", "import ehr_adapters.registry"),
     ("Vendor code stays behind the registry", "intents/pipeline/gateway.py", "import ehr_adapters.vendors.epic"),
     ("Only ehr_adapters opens sockets", "audit/witness.py", "import requests"),
     ("No vendor knows another", "ehr_adapters/vendors/epic.py", "import ehr_adapters.vendors.generic_r4"),

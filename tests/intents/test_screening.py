@@ -185,6 +185,13 @@ class TestWhoseChart:
         assert "name-alike-unknown" in codes(known)
         assert codes(unknown, holds=True) == {"name-alike-unproven"}
 
+    def test_takes_a_refused_token_for_not_having_looked(self, clinic):
+        # The first token is for the chart, the second for the search after people called alike.
+        clinic.practice.fault("error-before-commit", path="oauth2/token", skip=1, times=None)
+        intent = send(clinic, who={"mrn": None})
+        assert intent.state == State.HELD
+        assert codes(intent, holds=True) == {"name-alike-unproven"}
+
     def test_holds_a_source_of_another_patient(self, clinic):
         sources = clinic.body([])["sources"]
         sources[0]["patient"] = clinic.patient("P2")["patient"]
@@ -587,6 +594,7 @@ class TestALaterLook:
         found = self.look(clinic, update)
         kept = again(update)
         assert (found.freshness, kept.state) == (Freshness.WHOLE_DIFFERS, State.PENDING_APPROVAL)
+        assert found.fields == ("note",)
         assert kept.current_screening.number == 2
         assert kept.current_screening.payload_hash != update.current_screening.payload_hash
         # The colleague's words go along instead of being undone.
