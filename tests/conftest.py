@@ -10,6 +10,7 @@ from django.test import TransactionTestCase
 
 from audit import insert_only
 from tests.ehr_adapters.practice import fresh_practice, practice  # noqa: F401  fixtures
+from tests.factories import clinic  # noqa: F401  fixture
 
 # A weekday morning in the practice; tests move time by passing another moment, never by waiting.
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from intents.management import clinic as furnishing
 from intents.management.keypairs import make_key_pair
 from intents.models import Proposal
 from tests.environment import ROOT
-from tests.factories import Clinic, clinic  # noqa: F401  fixture
+from tests.factories import Clinic
 
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -75,7 +75,7 @@ class Tab:
 
 
 @pytest.fixture
-def portal(live_server: Any, clinic: Clinic, settings: Any) -> Clinic:  # noqa: F811
+def portal(live_server: Any, clinic: Clinic, settings: Any) -> Clinic:
     """The clinic at the live server's address."""
     settings.PORTAL_URL = live_server.url
     settings.CSRF_TRUSTED_ORIGINS = [live_server.url]

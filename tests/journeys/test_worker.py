@@ -5,18 +5,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
+from kombu import pools
 
 from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
 from tests import embedded
 from tests.environment import ROOT
-from tests.factories import Clinic, clinic  # noqa: F401  fixture
+from tests.factories import Clinic
 
 pytestmark = [pytest.mark.celery, pytest.mark.xdist_group("worker")]
 
@@ -27,28 +29,38 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def publisher(broker: str) -> Iterator[None]:
-    """This process publishes its wakes to the same broker."""
-    before = current_app.conf.broker_url, dict(current_app.conf.broker_transport_options)
-    current_app.conf.broker_url, current_app.conf.broker_transport_options = (
-        broker,
-        {"max_retries": 0},
-    )
-    current_app.pool.force_close_all()
-    current_app._pool = None
-    current_app.amqp._producer_pool = None
+@contextmanager
+def publishing_to(url: str) -> Iterator[None]:
+    """This process publishes its wakes to that broker."""
+    from reviewportal.celery import app
+
+    before = app.conf.broker_url, app.conf.broker_write_url, app.conf.broker_transport_options
+    _reconnect(app, url, url, {"max_retries": 0})
     try:
         yield
     finally:
-        current_app.amqp._producer_pool = None
-        current_app.conf.broker_url, current_app.conf.broker_transport_options = before
+        _reconnect(app, *before)
+
+
+def _reconnect(app: Any, url: str, write_url: str, options: dict[str, Any]) -> None:
+    app.conf.broker_url, app.conf.broker_write_url = url, write_url
+    app.conf.broker_transport_options = options
+    # Connections of the other broker are forgotten; kombu keeps pools by connection, per process.
+    pools.reset()
+    app._pool = None
+    app.amqp._producer_pool = None
+
+
+@pytest.fixture
+def publisher(broker: str) -> Iterator[None]:
+    with publishing_to(broker):
+        yield
 
 
 @pytest.fixture
 def worker(
     broker: str, publisher: None, clinic: Clinic, tmp_path: Path
-) -> Iterator[subprocess.Popen]:  # noqa: F811
+) -> Iterator[subprocess.Popen]:
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         url = f"sqlite:///{database['NAME']}"
@@ -88,7 +100,7 @@ def wait_until(ready: Callable[[], bool], *, seconds: float = 30) -> None:
 
 
 @pytest.mark.req("002-02")
-def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic):  # noqa: F811
+def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic):
     with transaction.atomic():
         clinic.tenant.change(actor=INSTALLATION, at=clinic.at, undo_seconds=0)
     proposal = clinic.propose()
@@ -105,18 +117,11 @@ def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic
     assert len(clinic.written()) == 1
 
 
-def test_a_broker_that_is_down_holds_up_nobody_and_loses_nothing(clinic, settings):  # noqa: F811
-    before = current_app.conf.broker_url, dict(current_app.conf.broker_transport_options)
-    current_app.conf.broker_url = "redis://127.0.0.1:1/0"
-    current_app.conf.broker_transport_options = {"max_retries": 0}
-    current_app.amqp._producer_pool = None
-    try:
+def test_a_broker_that_is_down_holds_up_nobody_and_loses_nothing(clinic, settings):
+    with publishing_to("redis://127.0.0.1:1/0"):
         started = time.monotonic()
         proposal = clinic.propose()
         assert time.monotonic() - started < 5
-    finally:
-        current_app.amqp._producer_pool = None
-        current_app.conf.broker_url, current_app.conf.broker_transport_options = before
     from intents.pipeline import screening
 
     assert screening.screen_due(at=clinic.at) >= 1
