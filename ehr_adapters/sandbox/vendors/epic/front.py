@@ -31,6 +31,16 @@ _API = {"read": "Read", "search": "Search", "create": "Create", "update": "Updat
 _ANYTHING = [scopes.Scope("*", frozenset("cruds"))]
 
 
+_CLINICAL_NOTE = {
+    "coding": [
+        {
+            "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category",
+            "code": "clinical-note",
+        }
+    ]
+}
+
+
 class EpicFront(Front):
     """/epic/api/FHIR/R4."""
 
@@ -225,6 +235,8 @@ class EpicFront(Front):
             "date": kept.get("date") or charts.instant(call.at),
             "content": [resource["content"][0]],
         }
+        # Epic itself says that it is a clinical note; a search by that category finds it.
+        note.setdefault("category", [_CLINICAL_NOTE])
         if resource["docStatus"] == "final":
             note["authenticator"] = author[0]
         row = self.filed(call, note)
