@@ -430,9 +430,7 @@ class History:
         self.hold_until = self.tick + QUARANTINE
         for row in self.rows.values():
             unsearched = row.delivery.approval_expires_at < self.wall + timedelta(seconds=2000)
-            if row.delivery.state == State.APPROVED and (
-                unsearched or not row.delivery.find.miss_proves
-            ):
+            if row.delivery.state == State.APPROVED and (unsearched or not row.delivery.may_resend):
                 row.delivery = replace(row.delivery, state=State.HELD)
                 row.live = False
             if row.delivery.state == State.UNCERTAIN:

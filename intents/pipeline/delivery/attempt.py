@@ -101,10 +101,11 @@ def attempt(delivery: Delivery, *, steps: int) -> Generator[Ask, Reply, Ending]:
         if search.error is not None:
             return _unsent(search)
         seen = Seen(str(search.value))
-        if seen == Seen.COULD_NOT_LOOK:
+        if seen == Seen.COULD_NOT_LOOK and delivery.may_resend:
             return Ending(stopped="could-not-look")
+        # Where a miss proves nothing anyway, waiting for a better search would be waiting for ever.
         moved_target = seen == Seen.COLLEAGUE_DIFFERENT and bool(chart.value)
-        if seen != Seen.NONE and not moved_target:
+        if seen not in (Seen.NONE, Seen.COULD_NOT_LOOK) and not moved_target:
             return Ending(seen=seen)
     if chart.value:
         return Ending(stopped=str(chart.value))

@@ -20,7 +20,7 @@ from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
 from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
-from intents.pipeline.screening import Fresh
+from intents.pipeline.screening import Freshness
 
 logger = logging.getLogger(__name__)
 
@@ -108,18 +108,18 @@ class Exchange:
         fresh = screening.fresh_check_intent(
             intent=begun.intent, at=self.clock(), screening=begun.entry.screening
         )
-        match fresh.fresh:
-            case Fresh.UNCHANGED:
+        match fresh.freshness:
+            case Freshness.UNCHANGED:
                 return ""
-            case Fresh.SILENT:
+            case Freshness.SILENT:
                 raise Unreachable
-            case Fresh.WHOLE_DIFFERS:
+            case Freshness.WHOLE_DIFFERS:
                 # Frozen bytes of a whole entry would undo what a colleague changed beside it.
                 undoes = fresh.whole_resource and bool(begun.intent.target_ref)
                 return "target-changed" if undoes else ""
-            case Fresh.TOUCHED_DIFFERS:
+            case Freshness.TOUCHED_DIFFERS:
                 return "target-changed" if begun.intent.target_ref else "neighbourhood-changed"
-            case Fresh.MOVED:
+            case Freshness.MOVED:
                 return _what_moved(self._baseline(), fresh.baseline)
 
     def _baseline(self) -> Baseline | None:

@@ -47,9 +47,10 @@ class Verified:
 def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     """The plan that was approved. Raises `EvidenceBroken` or `NotYetProven`; sends and writes nothing."""
     screening, decision = entry.screening, entry.decision
-    plan = _plan(screening)
     event = _approval_event(intent, entry)
     approvals = _approvals(intent, screening=screening, decision=decision)
+    _check_rows(event, rows=[*approvals, screening, screening.version])
+    plan = _plan(screening)
     hashes = {plan.payload_hash(), screening.payload_hash, entry.payload_hash}
     hashes |= {each.payload_hash for each in approvals}
     if len(hashes) != 1:
@@ -57,7 +58,6 @@ def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     statements = tuple(
         _statement(intent, screening=screening, plan=plan, decision=each) for each in approvals
     )
-    _check_rows(event, rows=[*approvals, screening, screening.version])
     _check_ledger(intent)
     if not is_checkpointed(event.pk):
         if LogLeaf.objects.filter(event_id=event.pk).exists():

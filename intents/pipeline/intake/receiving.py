@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,7 +24,7 @@ from intents.governance.models import AgentCredential, AgentRelease, EhrConnecti
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import OPEN, State, check_transition
 from intents.models import EvidenceItem, Intent, IntentVersion, Proposal, Source
-from intents.pipeline import outbox
+from intents.pipeline import outbox, worklist
 from intents.pipeline.intake import strict_json
 from intents.pipeline.intake.body import Issue, ProposalBody, read_body
 from intents.pipeline.intake.checking import (
@@ -36,16 +36,6 @@ from intents.pipeline.intake.checking import (
     text_hash,
 )
 
-# How long a draft waits for a decision (docs/architecture.md, "Expiry"); other kinds a week.
-DRAFT_LIFETIME: Mapping[str, timedelta] = {
-    "message": timedelta(hours=24),
-    "medication": timedelta(hours=48),
-    "order": timedelta(hours=48),
-    "note": timedelta(hours=72),
-    "allergy": timedelta(days=7),
-    "problem": timedelta(days=7),
-}
-_OTHER_LIFETIME = timedelta(days=7)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -369,7 +359,7 @@ def _drafts(
     versions: list[IntentVersion] = []
     evidence: list[EvidenceItem] = []
     for position, each in enumerate(admitted.changes):
-        expires_at = at + DRAFT_LIFETIME.get(each.kind, _OTHER_LIFETIME)
+        expires_at = worklist.due_at(kind=each.kind, received_at=at, tenant=proposal.tenant)
         intent = Intent(
             tenant_id=proposal.tenant_id,
             proposal=proposal,

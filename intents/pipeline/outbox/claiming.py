@@ -19,7 +19,6 @@ from django.db.models import Exists, OuterRef, Q
 
 from audit.actors import Actor, ActorKind
 from audit.models import LogLeaf
-from ehr_adapters.capabilities import FindMethod
 from intents.governance import switches
 from intents.governance.models import EhrConnection
 from intents.governance.tenancy import tenant_context
@@ -163,7 +162,7 @@ def _try(entry: OutboxEntry, *, at: datetime) -> Claimed | None:
         return None
     turn = _turn(intent, entry)
     if turn is _Turn.HOLD:
-        _hold(intent.pk, code="reported-change-failed", at=at)
+        hold(intent.pk, code="reported-change-failed", at=at)
         return None
     if turn is _Turn.WAIT:
         return None
@@ -250,7 +249,42 @@ def _reported(intent: Intent, entry: OutboxEntry) -> set[str]:
     return refs
 
 
-def _hold(intent_id: UUID, *, code: str, at: datetime) -> None:
+# --- a database that took over --------------------------------------------------------------------
+
+
+def notice_failover(*, at: datetime) -> timedelta | None:
+    """Has another database server taken over? Then hold all sending for one quarantine.
+
+    A stand-by may have lost the last commits, so a change that reads APPROVED may have been sent.
+    After the hold, the search before sending finds it; every running quarantine starts again. Returns
+    how long the hold is, once, for the caller to hold for people what no search would find.
+    """
+    timeline = _timeline()
+    if timeline is None:
+        return None
+    longest = max((each.quarantine_seconds for each in EhrConnection.unscoped.all()), default=0)
+    with transaction.atomic():
+        hold_until = Tick.notice(timeline=timeline, hold_for=ticks(longest))
+        if hold_until is None:
+            return None
+        unknown = OutboxEntry.unscoped.filter(
+            closed_at__isnull=True,
+            intent__state=State.UNCERTAIN,
+            quarantine_until_tick__lt=hold_until,
+        )
+        for entry in unknown.order_by("pk"):
+            with tenant_context(entry.tenant_id):
+                OutboxEntry.lock(entry.pk).change(
+                    actor=_DISPATCHER,
+                    at=at,
+                    reason="database-restored",
+                    quarantine_until_tick=hold_until,
+                )
+    return timedelta(seconds=longest)
+
+
+def hold(intent_id: UUID, *, code: str, at: datetime) -> None:
+    """Stop an approved change for a person, unless an attempt owns it. `code` is one of delivery's reasons."""
     with transaction.atomic():
         intent = Intent.lock(intent_id)
         entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
@@ -259,53 +293,6 @@ def _hold(intent_id: UUID, *, code: str, at: datetime) -> None:
         reason = words.reason(code)
         intent.advance(State.HELD, actor=_DISPATCHER, at=at, reason=reason)
         OutboxEntry.lock(entry.pk).close(actor=_DISPATCHER, at=at, reason=reason)
-
-
-# --- a database that took over --------------------------------------------------------------------
-
-# An approval that ends sooner than this after the hold might lapse before the search before sending
-# has shown what was forgotten.
-_SEARCH_TIME = timedelta(hours=1)
-
-
-def notice_failover(*, at: datetime) -> bool:
-    """Has another database server taken over? Then hold all sending for one quarantine.
-
-    A stand-by may have lost the last commits, so a change that reads APPROVED may have been sent.
-    After the hold, the search before sending finds it. What no search can find, or what would expire
-    before it is searched for, is held for a person; every running quarantine starts again.
-    """
-    timeline = _timeline()
-    if timeline is None:
-        return False
-    longest = max((each.quarantine_seconds for each in EhrConnection.unscoped.all()), default=0)
-    with transaction.atomic():
-        hold_until = Tick.notice(timeline=timeline, hold_for=ticks(longest))
-        if hold_until is None:
-            return False
-        _start_again(hold_until=hold_until, longest=timedelta(seconds=longest), at=at)
-    return True
-
-
-def _start_again(*, hold_until: int, longest: timedelta, at: datetime) -> None:
-    live = OutboxEntry.unscoped.filter(closed_at__isnull=True)
-    unknown = live.filter(intent__state=State.UNCERTAIN)
-    for entry in unknown.filter(quarantine_until_tick__lt=hold_until).order_by("pk"):
-        with tenant_context(entry.tenant_id):
-            OutboxEntry.lock(entry.pk).change(
-                actor=_DISPATCHER,
-                at=at,
-                reason="database-restored",
-                quarantine_until_tick=hold_until,
-            )
-    waiting = live.filter(intent__state=State.APPROVED, not_before__lte=at)
-    for entry in waiting.select_related("intent", "screening").order_by("pk"):
-        with tenant_context(entry.tenant_id):
-            plan = entry.screening.phi_json("wire_plan") or {}
-            findable = FindMethod(plan.get("find", FindMethod.NONE)).miss_proves
-            expires = entry.intent.approval_expires_at
-            if not findable or (expires and expires < at + longest + _SEARCH_TIME):
-                _hold(entry.intent_id, code="database-restored", at=at)
 
 
 def _timeline() -> int | None:

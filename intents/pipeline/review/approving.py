@@ -100,13 +100,13 @@ def _check_chart(proposal: Proposal, *, at: datetime) -> None:
     fresh = screening.refresh(
         proposal_id=proposal.pk, at=at, deadline=settings.EHR_REVIEW_READ_SECONDS
     )
-    found = {each.fresh for each in fresh}
-    if screening.Fresh.SILENT in found:
+    found = {each.freshness for each in fresh}
+    if screening.Freshness.SILENT in found:
         raise ChartUnreadable
     moved = [
         each.intent_id
         for each in fresh
-        if each.fresh in (screening.Fresh.TOUCHED_DIFFERS, screening.Fresh.MOVED)
+        if each.freshness in (screening.Freshness.TOUCHED_DIFFERS, screening.Freshness.MOVED)
     ]
     if moved:
         raise ConflictFound(moved)

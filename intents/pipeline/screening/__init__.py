@@ -18,7 +18,6 @@ from intents.pipeline.screening.filing import (
     screen_due,
 )
 from intents.pipeline.screening.freshness import (
-    Fresh,
     Freshness,
     FreshRead,
     fresh_check,
@@ -31,7 +30,6 @@ __all__ = [
     "IN_REQUEST",
     "Decided",
     "Examined",
-    "Fresh",
     "FreshRead",
     "Freshness",
     "OutOfDate",

@@ -49,13 +49,6 @@ class FreshRead:
     whole_resource: bool = False
     baseline: Baseline | None = field(default=None, repr=False)
 
-    @property
-    def fresh(self) -> Freshness:
-        return self.freshness
-
-
-Fresh = Freshness
-
 
 def fresh_check(
     *, proposal: Proposal, at: datetime, deadline: float | None = None
