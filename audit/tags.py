@@ -78,7 +78,7 @@ class AuditTag(StrEnum):
     )
     INTENT_REVIEW_UNCLAIMED = (
         "intent:review:unclaimed",
-        "The draft went back to the queue without a decision.",
+        "The reviewer was done with the draft; another person may open it to decide.",
     )
     INTENT_REVIEW_APPROVED = (
         "intent:review:approved",
