@@ -47,6 +47,9 @@ class Demo:
                 "LOG_LEVEL",
             )
         }
+        folder.mkdir(parents=True, exist_ok=True)
+        self.output = folder / "said.txt"
+        self._written = self.output.open("w")
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "demo"],
             cwd=ROOT,
@@ -57,9 +60,8 @@ class Demo:
                 "DEMO_DIR": str(folder),
                 "PYTHONUNBUFFERED": "1",
             },
-            stdout=subprocess.PIPE,
+            stdout=self._written,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
 
@@ -77,19 +79,16 @@ class Demo:
         while time.monotonic() - started < seconds:
             if self.ready():
                 return time.monotonic() - started
-            assert self.process.poll() is None, self.process.stdout.read()
+            assert self.process.poll() is None, self.output.read_text()
             time.sleep(0.2)
         pytest.fail("the demo was not ready in time")
 
     def wait_said(self, words: str, *, seconds: float) -> str:
         """Read its output until it has said this."""
-        said = ""
         started = time.monotonic()
-        os.set_blocking(self.process.stdout.fileno(), False)
-        while words not in said:
+        while words not in (said := self.output.read_text()):
             assert time.monotonic() - started < seconds, said
             assert self.process.poll() is None, said
-            said += self.process.stdout.read() or ""
             time.sleep(0.1)
         return said
 
@@ -105,7 +104,7 @@ class Demo:
         family = self.family()
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=30)
-        self.process.stdout.close()
+        self._written.close()
         _, alive = psutil.wait_procs(family, timeout=5)
         return alive
 
