@@ -48,6 +48,7 @@ from ehr_adapters.errors import (
 from tests.ehr_adapters.contents import CANARY, CONTENTS, SAMPLES
 from tests.ehr_adapters.fake_ehr import (
     AT,
+    IMPATIENT,
     FakeEhr,
     outcome,
     refused_port,
@@ -487,8 +488,9 @@ class AdapterContract:
         adapter = registry.get_adapter(ehr.connection(self.kind, settings=self.settings))
         plan = self.plan(adapter, ehr, "problem", "create")
         ehr.granted = "system/Patient.r"
-        with pytest.raises(NotPermitted):
+        with pytest.raises(NotPermitted) as refused:
             adapter.authenticate(plan.steps[0])
+        assert refused.value.vendor_code == "scope-not-granted"
 
     def test_no_token_for_whatever_reason_means_nothing_was_sent(
         self, adapter: EhrAdapter, ehr: FakeEhr
@@ -509,8 +511,9 @@ class AdapterContract:
             with pytest.raises(TokenUnavailable):
                 adapter.authenticate(plan.steps[0])
         ehr.token_answer = ehr.silent
+        impatient = ehr.connection(self.kind, settings=self.settings, **IMPATIENT)
         with pytest.raises(TokenUnavailable):
-            adapter.authenticate(plan.steps[0])
+            registry.get_adapter(impatient).authenticate(plan.steps[0])
         assert ehr.writes == []
 
     def test_sends_the_frozen_bytes_and_nothing_else(
@@ -559,6 +562,8 @@ class AdapterContract:
         self, adapter: EhrAdapter, ehr: FakeEhr, fault: str
     ) -> None:
         answer, on_create, on_update = self.FAULTS[fault]
+        patience = IMPATIENT if answer == "silent" else {}
+        sender = registry.get_adapter(ehr.connection(self.kind, settings=self.settings, **patience))
         for plan in self.every_plan(adapter, ehr):
             step = plan.steps[0]
             token = adapter.authenticate(step)
@@ -568,7 +573,7 @@ class AdapterContract:
                 ehr.answer_write(*answer, Location="http://127.0.0.1:9/elsewhere")
             before = len(ehr.writes)
             with pytest.raises(on_create if step.method == "POST" else on_update) as raised:
-                adapter.submit(step, token=token)
+                sender.submit(step, token=token)
             self.says_nothing_of_the_payload(raised.value)
             assert len(ehr.writes) == before + 1, "sent once"
             ehr.write_answer = None
@@ -603,7 +608,10 @@ class AdapterContract:
         with unanswered_port() as full:
             for port in (refused_port(), full):
                 lost = ehr.connection(
-                    self.kind, settings=self.settings, base_url=f"http://127.0.0.1:{port}/r4"
+                    self.kind,
+                    settings=self.settings,
+                    base_url=f"http://127.0.0.1:{port}/r4",
+                    **IMPATIENT,
                 )
                 with pytest.raises(Unreachable) as raised:
                     registry.get_adapter(lost).submit(plan.steps[0], token=token)

@@ -176,6 +176,10 @@ def outcome(
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
+# For a test in which the EHR says nothing on purpose.
+IMPATIENT = {"connect_timeout": 0.4, "read_timeout": 0.4, "deadline": 1.5}
+
+
 class FakeEhr:
     """Serves a small chart; `answer_write` scripts what a POST or PUT is answered with."""
 
@@ -217,9 +221,9 @@ class FakeEhr:
             "client_id": "portal",
             "private_key_pem": KEY,
             "credential_ref": "test-key",
-            "connect_timeout": 0.4,
-            "read_timeout": 0.4,
-            "deadline": 1.5,
+            "connect_timeout": 5.0,
+            "read_timeout": 10.0,
+            "deadline": 20.0,
         }
         return Connection(**(values | more))
 
