@@ -39,6 +39,7 @@ SOURCE = (
     "Patient: My mother had breast cancer.\n"
     "Clinician: The right knee is swollen. This might be gout.\n"
     "Clinician: There is no evidence of pulmonary embolism.\n"
+    "Patient: There is diabetes in my family. My wife says I had a fever.\n"
 )
 SOURCES = {"s1": SourceText("s1", "transcript", SOURCE)}
 NGOZI = PatientIdentity(
@@ -372,6 +373,8 @@ class TestAnEntry:
             ("Gout, unspecified", "This might be gout", False, None),
             ("Dizziness and giddiness", "I get dizzy when I stand up", True, None),
             ("Chest pain, unspecified", "Chest pain?", True, Because.NEGATION),
+            ("Type 2 diabetes", "There is diabetes in my family", True, Because.SUBJECT),
+            ("Fever, unspecified", "My wife says I had a fever", True, None),
             ("Gout", "", True, Because.NO_QUOTE),
         ],
     )
@@ -486,6 +489,7 @@ class TestReading:
             ("Any rash? Yes.", {("rash", True)}),
             ("Any rash? No, none.", {("rash", False)}),
             ("Any rash or fever? Yes.", set()),
+            ("Any allergies?\nPatient: Oh, allergies. Uh, no.", {("allergy", False)}),
             ("Any rash?", set()),
             ("[doctor] have you had a cough\n[patient] no", {("cough", False)}),
         ],

@@ -93,6 +93,11 @@ _RELATIVE = re.compile(
     r"\b(?:mother|father|mom|mum|mommy|dad|daddy|brother|sister|aunt|uncle|cousin|grand\w+|family history|"
     r"runs in (?:the|my|your|his|her) family|wife|husband|spouse|partner|son|daughter|friend|neighbou?r|kids?)\b"
 )
+_SELF = re.compile(r"\b(?:i|i'm|i've|i'd|my own|the patient|he|she|they)\b")
+_IN_ANOTHER = re.compile(
+    r"\s*(?:in|of|on|for|runs in) (?:the|my|your|his|her|their) (?:\w+ )?(?:mother|father|mom|mum|dad|brother|sister|"
+    r"aunt|uncle|cousin|grand\w+|family|wife|husband|son|daughter)\b"
+)
 _SUSPECTED = re.compile(
     r"\b(?:possibl[ey]|probabl[ey]|likely|suspect\w*|suspicious|rule out|r/o|maybe|perhaps|might|could be|may be|"
     r"concern(?:ed)? (?:for|about)|question of|not sure)\b|\?"
@@ -102,10 +107,10 @@ _BREAK = re.compile(
     r"reports?|reported|endorses?|endorsed|admits?|complains? of|notes?|states?|experienc\w+|does have|do have)\b"
 )
 _YES = re.compile(
-    r"(?:\W|(?:uh|um|well|oh|hmm?)\b)*(?:yes|yeah|yep|yup|yea|correct|i (?:do|am|have|did)\b(?! ?n't| not)|a (?:little|bit)|sometimes|occasionally|mm-hmm|uh-huh)\b"
+    r"(?:\W|(?:uh+|um+|well|oh+|ah+|hmm?)\b)*(?:yes|yeah|yep|yup|yea|correct|i (?:do|am|have|did)\b(?! ?n't| not)|a (?:little|bit)|sometimes|occasionally|mm-hmm|uh-huh)\b"
 )
 _NO = re.compile(
-    r"(?:\W|(?:uh|um|well|oh|hmm?)\b)*(?:no|nope|nah|never|none|not (?:really|at all|that i)|i (?:do|am|have|did)(?: ?n't| not)|no+)\b"
+    r"(?:\W|(?:uh+|um+|well|oh+|ah+|hmm?)\b)*(?:no|nope|nah|never|none|not (?:really|at all|that i)|i (?:do|am|have|did)(?: ?n't| not)|no+)\b"
 )
 # A clause is looked at this far to either side: nobody negates over a longer stretch.
 _REACH = 200
@@ -137,12 +142,17 @@ def asserted(text: str) -> tuple[Assertion, ...]:
 
 
 def _is_asked(sentence: str, following: str) -> bool:
-    """Recordings lose question marks: another speaker's Yes or No makes a question of what came before."""
-    return (
-        _SPEAKER.match(following) is not None
-        and answer(following) is not None
-        and not re.search(r"\bi(?:'ve|'m)?\b", _SPEAKER.sub("", sentence))
-    )
+    """Recordings lose question marks: a Yes or No makes a question of what came before.
+
+    Of what another speaker said, unless that one spoke of themselves; and of a word or two that the
+    answering person only repeats ("Allergies. No.").
+    """
+    if answer(following) is None:
+        return False
+    said = _SPEAKER.sub("", sentence)
+    if _SPEAKER.match(following) is not None:
+        return not re.search(r"\bi(?:'ve|'m)?\b", said)
+    return len(re.findall(r"[a-z']+", said)) <= 2
 
 
 def answer(sentence: str) -> bool | None:
@@ -186,7 +196,7 @@ def _told(sentence: str, offset: int) -> Iterable[Assertion]:
             not (_NEGATED.search(before) or _DENIED_AFTER.match(sentence, end)),
             offset + start,
             offset + end,
-            other_person=is_of_another(clause),
+            other_person=is_of_another(before) or is_of_another_after(sentence[end:stops]),
             suspected=is_suspected(clause),
         )
 
@@ -203,9 +213,15 @@ def is_denied(before: str) -> bool:
     return bool(_NEGATED.search(before)) and not _OPEN.search(before)
 
 
-def is_of_another(clause: str) -> bool:
-    """The clause speaks of a relative or friend."""
-    return bool(_RELATIVE.search(clause))
+def is_of_another(before: str) -> bool:
+    """The words in front of a thing speak of a relative or friend, and not of the speaker again since then."""
+    named = list(_RELATIVE.finditer(before))
+    return bool(named) and not _SELF.search(before, named[-1].end())
+
+
+def is_of_another_after(after: str) -> bool:
+    """The thing is somebody else's by what follows it: "diabetes in my mother"."""
+    return bool(_IN_ANOTHER.match(after))
 
 
 def is_suspected(clause: str) -> bool:

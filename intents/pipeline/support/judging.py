@@ -20,6 +20,7 @@ from intents.pipeline.support.assertions import (
     clause_around,
     is_denied,
     is_of_another,
+    is_of_another_after,
     is_suspected,
 )
 from intents.pipeline.support.quantities import UNITS, numbers, sides_named, spoken_numbers
@@ -167,18 +168,16 @@ def _entry_in(text: str, name: frozenset[str], *, sure: bool) -> Because | None:
     spans = statements(text)
     for number, (start, end) in enumerate(spans):
         sentence = plain(text[start:end])
-        place = min(
-            (m.start() for m in WORD.finditer(sentence) if stems(m.group()) & name), default=None
-        )
-        if place is None:
+        named = [m.span() for m in WORD.finditer(sentence) if stems(m.group()) & name]
+        if not named:
             continue
         if sentence.endswith("?"):
             reply = plain(text[slice(*spans[number + 1])]) if number + 1 < len(spans) else ""
             if answer(reply) is False:
                 return Because.NEGATION
             continue
-        before, clause = clause_around(sentence, place)
-        if is_of_another(clause):
+        before, clause = clause_around(sentence, named[0][0])
+        if is_of_another(before) or is_of_another_after(sentence[named[-1][1] :]):
             return Because.SUBJECT
         if is_denied(before):
             return Because.NEGATION
@@ -194,11 +193,21 @@ def _context(source: SourceText, start: int, end: int) -> tuple[str, int]:
     last = bisect_left(spans, end, key=lambda span: span[0]) - 1
     if first > last:
         return text[start:end], start
-    if first and text[spans[first - 1][1] - 1] == "?":
+    if first and (_ends_asking(text, spans[first - 1]) or _answers(text, spans[first])):
         first -= 1
-    if text[spans[last][1] - 1] == "?" and last + 1 < len(spans):
+    if last + 1 < len(spans) and (
+        _ends_asking(text, spans[last]) or _answers(text, spans[last + 1])
+    ):
         last += 1
     return text[spans[first][0] : spans[last][1]], spans[first][0]
+
+
+def _ends_asking(text: str, span: tuple[int, int]) -> bool:
+    return text[span[1] - 1] == "?"
+
+
+def _answers(text: str, span: tuple[int, int]) -> bool:
+    return answer(plain(text[slice(*span)])) is not None
 
 
 def _against(
