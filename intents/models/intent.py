@@ -19,6 +19,10 @@ from intents.models.evidence_record import EvidenceRecord
 from intents.models.proposal import Proposal
 
 
+# The order in which a clinician reads a set of changes; others follow as the agent sent them.
+_CLINICAL_ORDER = ("allergy", "medication", "order", "problem", "vitals", "result")
+
+
 class Intent(TenantOwned):
     """One change and where it stands. `advance()` is the only way its state changes.
 
@@ -110,6 +114,13 @@ class Intent(TenantOwned):
     def lock(cls, intent_id: uuid.UUID | str) -> "Intent":
         """The intent with its row locked until the transaction ends."""
         return cls.objects.select_for_update(of=("self",)).get(pk=intent_id)
+
+    @property
+    def reading_key(self) -> tuple[int, int]:
+        """Sorts the changes of one proposal as every page lists and letters them."""
+        kinds = len(_CLINICAL_ORDER)
+        known = self.change_kind in _CLINICAL_ORDER
+        return (_CLINICAL_ORDER.index(self.change_kind) if known else kinds, self.position)
 
     def advance(
         self,

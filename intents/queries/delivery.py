@@ -136,7 +136,7 @@ def get_delivery(*, proposal_id: UUID, at: datetime) -> Delivery | None:
         return None
     changes = tuple(
         _change(intent, letter=chr(ord("A") + n % 26), at=at)
-        for n, intent in enumerate(proposal.ordered)
+        for n, intent in enumerate(sorted(proposal.ordered, key=lambda each: each.reading_key))
     )
     undo = [c.not_before for c in changes if c.undoable and c.not_before]
     return Delivery(proposal=proposal, changes=changes, undo_until=min(undo) if undo else None)

@@ -259,7 +259,7 @@ def _matches(proposal: Proposal, search: str, *, at: datetime) -> bool:
 def row_of(proposal: Proposal, *, view: View, due_at: datetime, at: datetime) -> Row:
     """One draft as a line: whose chart, the change in chart terms, exceptions, waiting and due."""
     person = drafts.whose(proposal, on=timezone.localdate(at))
-    changes: list[Intent] = list(proposal.intents.all())
+    changes: list[Intent] = sorted(proposal.intents.all(), key=lambda each: each.reading_key)
     lines = [drafts.line_of(intent) for intent in changes]
     risk = drafts.heaviest([line.risk for line in lines])
     over = view in queue.NEWEST_FIRST
@@ -343,6 +343,7 @@ def _sections(rows: list[Row], *, view: View, wanted: Filter, at: datetime) -> l
 
 
 def _groups(request: PortalRequest, *, current: View, at: datetime) -> list[dict[str, object]]:
+    found = queue.counts(reviewer=request.membership, at=at)
     return [
         {
             "name": name,
@@ -350,7 +351,7 @@ def _groups(request: PortalRequest, *, current: View, at: datetime) -> list[dict
                 {
                     "value": view.value,
                     "words": _WORDS[view],
-                    "count": queue.count(view, reviewer=request.membership, at=at),
+                    "count": found[view],
                     "current": view == current,
                 }
                 for view in views

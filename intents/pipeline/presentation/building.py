@@ -14,16 +14,14 @@ from intents.pipeline.presentation.cards import RISK_OF_TIER, draw_card, highest
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import ReviewPage
 
-# The order in which a clinician reads a set of changes.
-_CLINICAL_ORDER = ("allergy", "medication", "order", "problem", "vitals", "result")
-
 
 def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
     """The page of one proposal as its current screenings have it. Reads the database, not the EHR.
 
     Raises `NotPresentable` when there is no screened change, or when stored bytes cannot be parsed back.
     """
-    opened = [open_change(i) for i in _intents(proposal) if i.current_screening_id]
+    intents = _intents(proposal)
+    opened = [open_change(i) for i in intents if i.current_screening_id]
     if not opened:
         raise NotPresentable("No change of this draft has been checked yet.")
     sources = {
@@ -31,7 +29,7 @@ def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
         for source in proposal.sources.all().order_by("ref")
     }
     ehr = proposal.connection.title or proposal.connection.name
-    letters = {one.intent.ref: chr(ord("A") + n % 26) for n, one in enumerate(opened)}
+    letters = {i.ref: chr(ord("A") + n % 26) for n, i in enumerate(intents)}
     not_written = {letters[one.intent.ref] for one in opened if _will_not_stand(one)}
     numbers = Numbers()
     try:
@@ -95,10 +93,8 @@ def _will_not_stand(one: OpenedChange) -> bool:
 
 
 def _intents(proposal: Proposal) -> list[Intent]:
-    """High risk first comes with the cards' order: by clinical order, then as the agent sent them."""
     rows = proposal.intents.select_related("current_version", "current_screening", "connection")
-    known = {kind: n for n, kind in enumerate(_CLINICAL_ORDER)}
-    return sorted(rows, key=lambda i: (known.get(i.change_kind, len(known)), i.position))
+    return sorted(rows, key=lambda intent: intent.reading_key)
 
 
 def open_change(intent: Intent) -> OpenedChange:
