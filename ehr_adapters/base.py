@@ -21,7 +21,7 @@ from ehr_adapters.canonical.base import (
     parse_change,
     words,
 )
-from ehr_adapters.capabilities import Capability, CapabilitySet
+from ehr_adapters.capabilities import Capability, CapabilitySet, RetryClass, VersionCheck
 from ehr_adapters.contract import (
     AccessToken,
     Baseline,
@@ -97,30 +97,32 @@ class EhrAdapter(ABC):
         """All that this adapter can say, given a connection's settings."""
 
     def _narrowed(self, declared: CapabilitySet) -> CapabilitySet:
-        """A probe may take away and may strengthen; it never opens what the adapter does not declare."""
+        """What the last look at the EHR's own statement took away; it never opens what is not declared.
+
+        Only the narrowing is taken over: everything else follows the adapter and the settings of today.
+        """
         found = self.connection.capabilities
         if found is None:
             return declared
-        probed = []
+        changed: dict[tuple[str, str], dict[str, Any]] = {}
         for capability in declared:
             seen = found.lookup(capability.kind, capability.interaction)
-            if seen is None:
-                probed.append(
-                    replace(
-                        capability,
-                        supported=False,
-                        sentence="The last probe did not find this possible in this EHR.",
-                    )
-                )
-            else:
-                probed.append(replace(seen, supported=seen.supported and capability.supported))
-        return CapabilitySet(
-            probed,
-            vendor=declared.vendor,
-            version=declared.version,
-            found_at=found.found_at,
-            evidence=found.evidence,
-        )
+            if not capability.supported:
+                continue
+            if seen is None or not seen.supported:
+                changed[capability.key] = {
+                    "supported": False,
+                    "sentence": (seen.sentence if seen else "")
+                    or "The EHR did not offer this when it was last asked.",
+                }
+                continue
+            weaker: dict[str, Any] = {}
+            if capability.conditional_create and not seen.conditional_create:
+                weaker |= {"conditional_create": False, "retry": RetryClass.S3}
+            if capability.version_check is not seen.version_check is VersionCheck.NONE:
+                weaker |= {"version_check": VersionCheck.NONE, "retry": RetryClass.S3}
+            changed[capability.key] = weaker
+        return declared.narrowed(changed, found_at=found.found_at, evidence=found.evidence)
 
     @abstractmethod
     def discover(self, *, at: datetime) -> CapabilitySet:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
+from ehr_adapters.canonical.comparing import comparison_json
 from ehr_adapters.capabilities import CapabilitySet, FindMethod
 from ehr_adapters.identities import (
     PatientIdentity,
@@ -204,9 +205,18 @@ class Snapshot:
         return sha256_json(self.comparable)
 
     def hash_touched(self, names: Iterable[str]) -> str:
-        """SHA-256 over the named canonical fields, with status and verification whatever is named."""
+        """SHA-256 over the named canonical fields, with status and verification whatever is named.
+
+        Values count as they compare: another display of the same code, or another line end, changes nothing.
+        """
         touched = {*names, "status", "clinical_status", "verification"}
-        return sha256_json({n: self.canonical[n] for n in sorted(touched) if n in self.canonical})
+        return sha256_json(
+            {
+                name: comparison_json(self.kind, name, self.canonical[name])
+                for name in sorted(touched)
+                if name in self.canonical
+            }
+        )
 
     def carries(self, tag: Tag) -> bool:
         return tag.uuid in self.tags or tag.short in self.tags

@@ -15,6 +15,7 @@ from ehr_adapters.canonical.characters import (
 )
 from ehr_adapters.canonical.comparing import (
     changed_fields,
+    comparison_json,
     comparison_key,
     normal_text,
     same_value,
@@ -60,6 +61,7 @@ __all__ = [
     "Segment",
     "all_kinds",
     "changed_fields",
+    "comparison_json",
     "comparison_key",
     "fhir_type",
     "field_spec",

@@ -37,6 +37,19 @@ def comparison_key(kind: str, name: str, value: Any) -> Any:
             return value if not isinstance(value, Mapping) else tuple(sorted(value.items()))
 
 
+def comparison_json(kind: str, name: str, value: Any) -> Any:
+    """The comparison key as plain JSON in a fixed order: equal values give equal JSON."""
+    return _plain_key(comparison_key(kind, name, value))
+
+
+def _plain_key(key: Any) -> Any:
+    if isinstance(key, frozenset):
+        return sorted((_plain_key(one) for one in key), key=repr)
+    if isinstance(key, tuple):
+        return [_plain_key(one) for one in key]
+    return key.isoformat() if isinstance(key, datetime) else key
+
+
 def _code_key(value: Any) -> tuple[str, str]:
     if isinstance(value, str):
         return "", normal_text(value)

@@ -202,6 +202,9 @@ class AdapterContract:
             ehr.connection(self.kind, settings=self.settings, capabilities=found)
         )
         assert {c.key for c in narrowed.capabilities if c.supported} == allowed
+        # What was found once never freezes what the adapter and its settings say of it today.
+        for key in allowed:
+            assert narrowed.capabilities.get(*key) == self.declared().get(*key)
 
     def test_an_ehr_that_merely_takes_everything_proves_nothing(
         self, adapter: EhrAdapter, ehr: FakeEhr

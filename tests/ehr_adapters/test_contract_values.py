@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -15,6 +16,7 @@ from ehr_adapters.contract import (
     PersonName,
     QuarantineBounds,
     Slot,
+    Snapshot,
     Tag,
     WireRequest,
     birth_dates_are_close,
@@ -146,6 +148,29 @@ class TestComparableForms:
     def test_floats_have_no_hash(self) -> None:
         with pytest.raises(TypeError):
             sha256_json({"v": 1.5})
+
+
+class TestASnapshot:
+    def test_counts_what_was_touched_as_it_compares(self) -> None:
+        def held(**canonical: object) -> Snapshot:
+            return Snapshot(
+                role="target",
+                resource_type="Condition",
+                id="c",
+                raw=b"",
+                read_at=datetime(2026, 11, 20, tzinfo=UTC),
+                kind="problem",
+                canonical={"clinical_status": "active", **canonical},
+            )
+
+        code = {"system": "http://snomed.info/sct", "code": "431857002"}
+        one = held(code=[code], note="a\r\n", onset="2020")
+        shown = held(code=[{**code, "display": "other words"}], note="a", onset="2020")
+        assert one.hash_touched(["code", "note"]) == shown.hash_touched(["note", "code"])
+        assert one.hash_touched(["onset"]) != held(onset="2021").hash_touched(["onset"])
+        # Status and verification count whatever was touched.
+        ended = replace(one, canonical={**one.canonical, "clinical_status": "resolved"})
+        assert one.hash_touched(["note"]) != ended.hash_touched(["note"])
 
 
 class TestCapabilities:
