@@ -467,6 +467,15 @@ class TestReading:
             "Plan: rest",
         ]
 
+    def test_cuts_recordings_that_have_no_capitals(self):
+        text = "[doctor] any pain ? [patient] no . i am fine . thanks"
+        assert [text[a:b] for a, b in statements(text)] == [
+            "[doctor] any pain ?",
+            "[patient] no .",
+            "i am fine .",
+            "thanks",
+        ]
+
     @settings(deadline=None)
     @given(st.text(alphabet="Ab1.!? \n-•)", max_size=60))
     def test_cuts_without_overlap_and_loses_no_letter(self, text):

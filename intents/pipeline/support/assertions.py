@@ -125,7 +125,7 @@ def asserted(text: str) -> tuple[Assertion, ...]:
     A question asserts nothing by itself; the Yes or No that follows it does.
     """
     low = plain(text)
-    spans = statements(low)
+    spans = statements(text)
     found: list[Assertion] = []
     for number, (start, end) in enumerate(spans):
         sentence = low[start:end]

@@ -35,8 +35,9 @@ def _ends(text: str) -> Iterable[int]:
     for mark in _END.finditer(text):
         before = text[max(0, mark.start() - 12) : mark.start()]
         following = text[mark.end() : mark.end() + 8].lstrip(" \t")
-        full_stop = mark.group().startswith(".")
-        if full_stop and (_ABBREVIATION.search(before) or following[:1].islower()):
+        # A stop that stands apart, as in tokenised transcripts, is never an abbreviation's.
+        tied = mark.group().startswith(".") and not before.endswith(" ")
+        if tied and (_ABBREVIATION.search(before) or following[:1].islower()):
             continue
         yield mark.end()
 
