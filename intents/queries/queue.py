@@ -8,7 +8,7 @@ costs the same whether it is the first or the four-hundredth, and new drafts do 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,14 +18,18 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from intents.governance.encryption import patient_token
 from intents.governance.models import ClinicalRole, Membership
 from intents.governance.roles import DECIDERS
+from intents.governance.tenancy import TenantContextMissing, current_tenant
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Discrepancy, Finding, Intent, OutboxEntry, Proposal, ReviewDecision
 
 PAGE_SIZE = 25
 # Views of what is over show this much of the past; older drafts are found by patient or in the audit.
 _PAST = timedelta(days=30)
+# Patients whose earliest drafts are due at the same moment, at most this many to a page's edge.
+_MOST_TIES = 64
 
 
 class View(StrEnum):
@@ -119,41 +123,77 @@ def kinds_of(reviewer: Membership) -> frozenset[str]:
     return frozenset(kinds)
 
 
-def matching(view: View, *, reviewer: Membership, at: datetime) -> QuerySet[Intent]:
-    """The changes that put their draft into this view."""
+def _conditions(*, reviewer: Membership, at: datetime) -> dict[View, Q]:
+    """What makes a change put its draft into each view."""
     pending = Q(state=State.PENDING_APPROVAL)
+    waiting = Q(state__in=[State.PENDING_APPROVAL, State.HELD])
     dual = Q(tier=Tier.DUAL_APPROVAL)
     answered = _decided_by(reviewer, kinds=("approve", "second", "reject"))
     since = at - _PAST
     mine = pending & ~(dual & Q(answered)) & Q(change_kind__in=sorted(kinds_of(reviewer)))
-    today = at - timedelta(hours=24)
-    conditions: dict[View, Callable[[], Q]] = {
-        View.MINE: lambda: mine,
-        View.SECOND: lambda: mine & dual & Q(_decided_by_another(reviewer)),
-        View.CHANGED: lambda: Q(state=State.HELD),
-        View.SENT_BACK: lambda: (
+    return {
+        View.MINE: mine,
+        View.SECOND: mine & dual & Q(_decided_by_another(reviewer)),
+        View.CHANGED: Q(state=State.HELD),
+        View.SENT_BACK: (
             Q(state=State.REJECTED, rejected_by=RejectedBy.REVIEWER, state_changed_at__gte=since)
             & Q(_sent_back_by(reviewer))
         ),
-        View.PREPARED: lambda: Q(state=State.VALIDATED),
-        View.ALL: lambda: pending | Q(state=State.HELD),
-        View.CHECKING: lambda: Q(state=State.DRAFTED),
-        View.LATE: lambda: (pending | Q(state=State.HELD)) & Q(due_at__lt=at),
-        View.BLOCKED: lambda: Q(
+        View.PREPARED: Q(state=State.VALIDATED),
+        View.ALL: waiting,
+        View.CHECKING: Q(state=State.DRAFTED),
+        View.LATE: waiting & Q(due_at__lt=at),
+        View.BLOCKED: Q(
             state=State.REJECTED, rejected_by=RejectedBy.POLICY, state_changed_at__gte=since
         ),
-        View.SENDING: lambda: Q(state__in=[State.APPROVED, State.SUBMITTED]),
-        View.NOT_DELIVERED: lambda: (
+        View.SENDING: Q(state__in=[State.APPROVED, State.SUBMITTED]),
+        View.NOT_DELIVERED: (
             Q(state=State.FAILED)
             | Q(state=State.REJECTED, rejected_by=RejectedBy.EHR, state_changed_at__gte=since)
             | Q(state__in=[State.ACCEPTED, State.RECONCILED]) & Q(_open_discrepancy())
         ),
-        View.UNKNOWN: lambda: Q(state=State.UNCERTAIN),
-        View.WRITTEN: lambda: Q(
-            state__in=[State.ACCEPTED, State.RECONCILED], state_changed_at__gte=today
+        View.UNKNOWN: Q(state=State.UNCERTAIN),
+        View.WRITTEN: Q(
+            state__in=[State.ACCEPTED, State.RECONCILED],
+            state_changed_at__gte=at - timedelta(hours=24),
         ),
     }
-    return Intent.objects.filter(conditions[view]())
+
+
+def matching(view: View, *, reviewer: Membership, at: datetime) -> QuerySet[Intent]:
+    """The changes that put their draft into this view."""
+    return Intent.objects.filter(_conditions(reviewer=reviewer, at=at)[view])
+
+
+# Views over the same rows are counted in one scan of them.
+_SCANS: tuple[tuple[tuple[State, ...], tuple[View, ...]], ...] = (
+    (
+        (State.PENDING_APPROVAL, State.HELD),
+        (View.MINE, View.SECOND, View.CHANGED, View.ALL, View.LATE),
+    ),
+    (
+        (State.DRAFTED, State.VALIDATED, State.APPROVED, State.SUBMITTED, State.UNCERTAIN),
+        (View.CHECKING, View.PREPARED, View.SENDING, View.UNKNOWN),
+    ),
+)
+
+
+def counts(*, reviewer: Membership, at: datetime) -> dict[View, int]:
+    """How many drafts each view holds."""
+    conditions = _conditions(reviewer=reviewer, at=at)
+    found: dict[View, int] = {}
+    for states, views in _SCANS:
+        row = Intent.objects.filter(state__in=states).aggregate(
+            **{
+                view.name: Count("proposal_id", filter=conditions[view], distinct=True)
+                for view in views
+            }
+        )
+        found |= {view: row[view.name] for view in views}
+    for view in View:
+        if view not in found:
+            found[view] = count(view, reviewer=reviewer, at=at)
+    return found
 
 
 def count(view: View, *, reviewer: Membership, at: datetime) -> int:
@@ -181,10 +221,10 @@ def waiting(view: View, *, reviewer: Membership, at: datetime) -> Waiting:
         oldest=Min("created_at"),
         late=Count("proposal_id", filter=Q(due_at__lt=at), distinct=True),
     )
-    charts = rows.order_by().values("proposal__connection_id", "proposal__patient_ref").distinct()
+    charts = Proposal.objects.filter(pk__in=rows.order_by().values("proposal_id"))
     return Waiting(
         drafts=found["drafts"],
-        patients=charts.count(),
+        patients=charts.values("connection_id", "patient_ref").distinct().count(),
         oldest_at=found["oldest"],
         late=found["late"],
     )
@@ -222,14 +262,26 @@ def page(
         places = _by_patient(rows, cursor=cursor, size=size + 1)
     else:
         places = _due_first(rows, cursor=cursor, size=size + 1)
-    shown = places[:size]
-    more = len(places) > size
+    if wanted.order == Order.PATIENT and view not in NEWEST_FIRST:
+        shown, more = _whole_patients(places, size=size)
+    else:
+        shown, more = places[:size], len(places) > size
     proposals = load(place.proposal_id for place in shown)
     return Page(
         proposals=proposals,
         due={place.proposal_id: place.moment for place in shown},
         next_cursor=_encode(shown[-1].key) if more else "",
     )
+
+
+def _whole_patients(places: list["_Place"], *, size: int) -> tuple[list["_Place"], bool]:
+    """As many whole patients as fit on a page, at least one; and whether there are more."""
+    if len(places) <= size:
+        return places, False
+    last = places[size].key
+    fitting = [place for place in places if place.key < last]
+    shown = fitting or [place for place in places if place.key == places[0].key]
+    return shown, len(shown) < len(places)
 
 
 def load(ids: Iterable[UUID]) -> list[Proposal]:
@@ -299,30 +351,47 @@ def _newest_first(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Pl
 
 
 def _by_patient(rows: QuerySet[Intent], *, cursor: str, size: int) -> list[_Place]:
-    """A patient's drafts together; patients by their earliest due draft. Sorted by ids and times only."""
-    grouped = list(
-        rows.order_by()
-        .values("proposal_id", "proposal__connection_id", "proposal__patient_ref")
-        .annotate(moment=Min(Coalesce("due_at", "expires_at")))
-        .values_list("proposal__connection_id", "proposal__patient_ref", "moment", "proposal_id")
-    )
-    first: dict[tuple[UUID, str], datetime] = {}
-    for connection_id, patient_ref, moment, _ in grouped:
-        chart = (connection_id, patient_ref)
-        first[chart] = min(first.get(chart, moment), moment)
-    ordered = sorted(
-        ((first[(c, p)], str(c), p, moment, str(proposal_id)), proposal_id, moment)
-        for c, p, moment, proposal_id in grouped
-    )
-    # The cursor names the last draft only: a place that named the patient would be in the address.
-    places = [
-        _Place(proposal_id, moment, (str(proposal_id),)) for _, proposal_id, moment in ordered
-    ]
+    """A patient's drafts together; patients by their earliest due draft, whole patients to a page.
+
+    The cursor names the last patient by token: a reference must not be in an address.
+    """
+    due = Min(Coalesce("due_at", "expires_at"))
+    chart = ("proposal__connection_id", "proposal__patient_ref")
+    charts = rows.order_by().values(*chart).annotate(moment=due).order_by("moment", *chart)
+    after: datetime | None = None
+    token = ""
     if cursor:
-        (last,) = _decode(cursor, parts=1)
-        seen = next((n for n, place in enumerate(places) if str(place.proposal_id) == last), -1)
-        places = places[seen + 1 :]
-    return places[:size]
+        text, token = _decode(cursor, parts=2)
+        after = _moment(text)
+        charts = charts.filter(moment__gte=after)
+    places: list[_Place] = []
+    for row in charts[: size + _MOST_TIES].iterator():
+        name = chart_token(row["proposal__connection_id"], row["proposal__patient_ref"])
+        if after is not None and row["moment"] == after and token:
+            # Charts of the same moment were shown up to and including the named one.
+            token = "" if name == token else token
+            continue
+        own = rows.filter(
+            proposal__connection_id=row["proposal__connection_id"],
+            proposal__patient_ref=row["proposal__patient_ref"],
+        )
+        key = (row["moment"].isoformat(), name)
+        drafts = own.order_by().values("proposal_id").annotate(moment=due)
+        places += [
+            _Place(each["proposal_id"], each["moment"], key)
+            for each in drafts.order_by("moment", "proposal_id")
+        ]
+        if len(places) >= size:
+            break
+    return places
+
+
+def chart_token(connection_id: UUID, patient_ref: str) -> str:
+    """A patient's record at a connection, as a name that tells a reader of an address nothing."""
+    tenant_id = current_tenant()
+    if tenant_id is None:
+        raise TenantContextMissing("A chart was named outside tenant_context().")
+    return patient_token(tenant_id=tenant_id, patient_ref=f"{connection_id}/{patient_ref}")
 
 
 def _place(row: Mapping[str, Any]) -> _Place:
@@ -348,6 +417,13 @@ def _decode(cursor: str, *, parts: int) -> list[str]:
 def _moment_and_id(cursor: str) -> tuple[datetime, UUID]:
     moment, proposal_id = _decode(cursor, parts=2)
     try:
-        return datetime.fromisoformat(moment), UUID(proposal_id)
+        return _moment(moment), UUID(proposal_id)
+    except ValueError:
+        raise CursorUnreadable("This page of the list is not known.") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
     except ValueError:
         raise CursorUnreadable("This page of the list is not known.") from None

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from ehr_adapters.capabilities import Finality
 from intents.lifecycle import WRITTEN, RejectedBy, State
@@ -72,19 +72,16 @@ def _troubled(*, at: datetime) -> QuerySet[Intent]:
         state=State.REJECTED,
         rejected_by=RejectedBy.EHR,
         state_changed_at__gte=at - _REFUSED_IN_SIGHT,
-        corrected_by__isnull=True,
-        superseded_by__isnull=True,
-    )
+    ) & ~Exists(Intent.objects.filter(Q(corrects=OuterRef("pk")) | Q(supersedes=OuterRef("pk"))))
+    differs = Exists(Discrepancy.objects.filter(intent_id=OuterRef("pk"), resolved_at__isnull=True))
     return Intent.objects.filter(
-        Q(state__in=[State.UNCERTAIN, State.FAILED])
-        | refused
-        | Q(state__in=WRITTEN, discrepancies__resolved_at__isnull=True, discrepancies__isnull=False)
-    ).distinct()
+        Q(state__in=[State.UNCERTAIN, State.FAILED]) | refused | Q(state__in=WRITTEN) & Q(differs)
+    )
 
 
 def count(*, at: datetime) -> int:
     """How many changes need a person now."""
-    return _troubled(at=at).aggregate(n=Count("pk", distinct=True))["n"]
+    return _troubled(at=at).count()
 
 
 def rows(
