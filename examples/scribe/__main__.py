@@ -14,7 +14,12 @@ from typing import Any
 
 from examples.scribe import client, composing, transcript
 
-MISTAKES = (transcript.UnableToReadConsultation, composing.NothingToDraft, client.PortalRefused, client.UnableToReachPortal)
+MISTAKES = (
+    transcript.UnableToReadConsultation,
+    composing.NothingToDraft,
+    client.PortalRefused,
+    client.UnableToReachPortal,
+)
 UNDER_WAY = {"DRAFTED", "VALIDATED"}
 
 
@@ -64,12 +69,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="examples.scribe", description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, help="a text, one or two TextGrids, a CSV, or a folder of them")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        help="a text, one or two TextGrids, a CSV, or a folder of them",
+    )
     parser.add_argument("--row", help="the encounter_id of a row of the CSV; without it, every row")
     parser.add_argument("--settings", help="a JSON file, or - for standard input")
     parser.add_argument("--dry-run", action="store_true", help="draft, and send nothing")
     parser.add_argument("--json", action="store_true", help="print the whole proposal")
-    parser.add_argument("--wait", type=float, default=0, help="seconds to wait for the portal's checks")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds to wait for the portal's checks"
+    )
     parser.set_defaults(failed=False)
     return parser.parse_args(arguments)
 
@@ -100,11 +112,18 @@ def _consultations(files: list[Path], row: str | None) -> list[Any]:
 
 
 def _portal(settings: dict[str, Any]) -> client.Portal:
-    missing = [name for name in ("portal", "token_url", "client_id", "key_file", "connection", "patient") if not settings.get(name)]
+    missing = [
+        name
+        for name in ("portal", "token_url", "client_id", "key_file", "connection", "patient")
+        if not settings.get(name)
+    ]
     if missing:
         raise SettingsIncomplete(f"The scribe's settings lack {', '.join(missing)}.")
     return client.Portal(
-        origin=settings["portal"], token_url=settings["token_url"], client_id=settings["client_id"], key_file=Path(settings["key_file"])
+        origin=settings["portal"],
+        token_url=settings["token_url"],
+        client_id=settings["client_id"],
+        key_file=Path(settings["key_file"]),
     )
 
 
@@ -113,12 +132,21 @@ def _destination(*, portal: client.Portal, settings: dict[str, Any]) -> dict[str
     portal.note_schema()
     for connection in portal.connections():
         if connection["connection"] == settings["connection"]:
-            accepted = {(a["kind"], a["interaction"]): a for a in connection["accepts"] if a["accepted"] and a["granted"]}
+            accepted = {
+                (a["kind"], a["interaction"]): a
+                for a in connection["accepts"]
+                if a["accepted"] and a["granted"]
+            }
             if ("note", "create") not in accepted:
-                raise client.PortalRefused(f"The connection {settings['connection']} takes no new notes from this agent today.")
+                raise client.PortalRefused(
+                    f"The connection {settings['connection']} takes no new notes from this agent today."
+                )
             problem = accepted.get(("problem", "create"))
             # Where a new problem only waits for somebody to accept it, it is provisional until then.
-            return {"problems": problem is not None, "provisional": bool(problem) and problem["finality"].lower() == "staged"}
+            return {
+                "problems": problem is not None,
+                "provisional": problem is not None and problem["finality"].lower() == "staged",
+            }
     raise client.PortalRefused(f"This agent has no connection named {settings['connection']}.")
 
 
@@ -129,7 +157,9 @@ def _send(*, portal: client.Portal, body: dict[str, Any], wait: float) -> str:
         changes = portal.proposal(proposal_id=answer["id"])["changes"]
         if not {change["state"] for change in changes} & UNDER_WAY:
             for change in changes:
-                print(f"{change['kind']}: {change['state'].lower().replace('_', ' ')} {change['reason']}".rstrip())
+                print(
+                    f"{change['kind']}: {change['state'].lower().replace('_', ' ')} {change['reason']}".rstrip()
+                )
             break
         time.sleep(0.5)
     return portal.address(proposal_id=answer["id"])

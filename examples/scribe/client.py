@@ -48,7 +48,9 @@ class Portal:
 
     def propose(self, *, body: dict[str, Any], key: str) -> dict[str, Any]:
         """Send a proposal. A repeated attempt carries the same key and so makes no second draft."""
-        return self._call("POST", "/api/v1/suggest/proposals", json=body, headers={"Idempotency-Key": key})
+        return self._call(
+            "POST", "/api/v1/suggest/proposals", json=body, headers={"Idempotency-Key": key}
+        )
 
     def proposal(self, *, proposal_id: str) -> dict[str, Any]:
         """What became of it."""
@@ -63,7 +65,9 @@ class Portal:
         for attempt in range(1, PATIENCE + 1):
             headers["Authorization"] = f"Bearer {self._bearer()}"
             try:
-                answer = self.session.request(method, f"{self.origin}{path}", headers=headers, timeout=TIMEOUT, **options)
+                answer = self.session.request(
+                    method, f"{self.origin}{path}", headers=headers, timeout=TIMEOUT, **options
+                )
             except requests.RequestException as failure:
                 if attempt == PATIENCE:
                     raise UnableToReachPortal(self._nobody(failure)) from None
@@ -91,15 +95,21 @@ class Portal:
         try:
             assertion = jwt.encode(claims, self.key_file.read_bytes(), algorithm="ES384")
         except OSError as refusal:
-            raise PortalRefused(f"The agent's key {self.key_file} cannot be read: {refusal.strerror}.") from None
+            raise PortalRefused(
+                f"The agent's key {self.key_file} cannot be read: {refusal.strerror}."
+            ) from None
         except (ValueError, TypeError, jwt.exceptions.PyJWTError):
-            raise PortalRefused(f"{self.key_file} is not a private key on the curve P-384.") from None
+            raise PortalRefused(
+                f"{self.key_file} is not a private key on the curve P-384."
+            ) from None
         form = {
             "grant_type": "client_credentials", "scope": "portal/suggest portal/status", "client_assertion_type": ASSERTION,
             "client_assertion": assertion,
         }  # fmt: skip
         try:
-            answer = self.session.post(self.token_url, data=form, headers={"Accept": "application/json"}, timeout=TIMEOUT)
+            answer = self.session.post(
+                self.token_url, data=form, headers={"Accept": "application/json"}, timeout=TIMEOUT
+            )
         except requests.RequestException as failure:
             raise UnableToReachPortal(self._nobody(failure)) from None
         if not answer.ok:
@@ -136,6 +146,15 @@ def _sentence(answer: requests.Response) -> str:
         problem = None
     if not isinstance(problem, dict):
         return f"The portal answered {answer.status_code} without saying why."
-    said = problem.get("detail") or problem.get("error_description") or problem.get("title") or f"It answered {answer.status_code}."
-    places = [f"{place.get('pointer', '')}: {place.get('detail', '')}" for place in problem.get("errors", [])[:5] if isinstance(place, dict)]
+    said = (
+        problem.get("detail")
+        or problem.get("error_description")
+        or problem.get("title")
+        or f"It answered {answer.status_code}."
+    )
+    places = [
+        f"{place.get('pointer', '')}: {place.get('detail', '')}"
+        for place in problem.get("errors", [])[:5]
+        if isinstance(place, dict)
+    ]
     return " ".join([str(said), *places])

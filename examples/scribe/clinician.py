@@ -4,88 +4,96 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from examples.scribe import lexicon, person, questions
-from examples.scribe.clauses import Clause, has_verb
+from examples.scribe import lexicon, person, phrases, plans, questions
+from examples.scribe.clauses import Clause
+from examples.scribe.grammar import has_verb
 from examples.scribe.speakers import Cast, Role
-from examples.scribe.statement import Section, Statement, is_broken
-from examples.scribe.words import NUMBER_WORDS, Word
+from examples.scribe.statement import NEGATIVE, Section, Statement, is_broken
+from examples.scribe.words import Word, listed
 
-GREETING = {"hi", "hey", "hello", "okay", "morning", "afternoon", "so", "alright", "well", "right", "bye", "thanks"}
+GREETING = {
+    "hi",
+    "hey",
+    "hello",
+    "okay",
+    "morning",
+    "afternoon",
+    "so",
+    "alright",
+    "well",
+    "right",
+    "bye",
+    "thanks",
+}
+
 INTRODUCTION = re.compile(
     r"\b(?:is|was) an? (?:very |pleasant |lovely )*(?P<age>[\w-]+(?:[ -]years?[ -]olds?)?(?: [\w-]+)?)[ -]*(?:year[ -]olds?|years? old|month[ -]olds?|old)?\b"
 )
-AGED = re.compile(r"\b(?:\d+|[\w-]+)[ -](?:year|month|week)[ -]?s?[ -]?olds?\b|\b\d+-(?:year|month)-old\b")
-GOING_TO = re.compile(
-    r"(?:so )?(?:what )?(?:i|we)(?:'m| am|'re| are) (?:also |just |probably |definitely |certainly |then )*going to (?:also |just |then )*"
+
+AGED = re.compile(
+    r"\b(?:\d+|[\w-]+)[ -](?:year|month|week)[ -]?s?[ -]?olds?\b|\b\d+-(?:year|month)-old\b"
 )
-WILL = re.compile(r"(?:i|we)(?:'ll| will) (?:also |just |probably |definitely |certainly |then )*")
-WANT_TO = re.compile(
-    r"(?:i|we)(?:'d| would)? (?:also |just |do |really |certainly |definitely |still )*(?:want|like|need) to (?:go ahead |also |just )*"
-)
-WANT_YOU_TO = re.compile(
-    r"(?:what )?(?:i|we)(?:'d| would)? (?:also |just |do |really |certainly |definitely |still )*(?:want|like|need) you to (?:do is )?(?:also |just |please )*"
-)
-LETS = re.compile(r"let's (?:just |also |go ahead |first |definitely |please )*")
-WOULD_TAKE = re.compile(r"i(?:'d| would) (?:probably |definitely |just )?(?=(?:take|use|try|avoid|keep|stop|start|continue|rest|get)\b)")
+
 WHAT_IS = re.compile(
     r"what (?:i|we)(?:'d| would|'ll)? ?(?:also |just )?(?:think|want|like|suggest|recommend|should|would|can|will|need|are|'re)? ?(?:that )?(?:we|i|you)? ?"
     r"(?:should|need|would|could|can|will|ll|'ll)? ?(?:also )?(?:to )?(?:do|think about|consider|suggest|recommend|going to do)? is (?=i |i'm|we|we're|you|let's|it)"
 )
-TO_DO_IS = re.compile(r"what (?:i|we)(?:'d| would|'ll)? (?:like|want|need|propose|suggest) to do is (?:to )?(?!i |we |you )")
-DOSE = re.compile(r"\b(?:mg|milligrams?|mcg|micrograms?|grams?|ml|millilit\w+|units?|puffs?|tablets?|capsules?|times a day|once a day|twice a day|(?:once|twice|times) daily|every \w+ hours)\b")
-RECOMMEND = re.compile(
-    r"(?:i|we)(?:'d| would| will)? (?:also |just |do |really |certainly |strongly |probably |definitely )*(?P<verb>recommend|advise|suggest|propose)\b ?"
+
+EXAM_ASKED = re.compile(
+    r"^(?:and |so |but |ok |okay )*if (?:i |you (?:can|could|just|don't mind|wouldn't mind|put|position|look|have any)\b)"
 )
-IMPERATIVE = set(
-    "take avoid continue drink keep stop start call come use rest elevate ice apply get weigh cut reduce increase eat "
-    "make contact ring return bring give finish complete try wear watch book monitor check record stay put hold do "
-    "don't".split()
+
+SAFETY = re.compile(
+    r"^(?:and |but |so |then |of course |however |obviously )*(?:in the meantime )?(?:if|should|unless|in case)\b"
 )
-NOT_A_PLAN = re.compile(
-    r"(?:listen|look|examine|check (?:out|you|and see|a few)|do (?:a|your|an) (?:quick |brief )?(?:physical|exam|your exam|some maneuvers)|do your exam|take a (?:quick |good )?(?:look|listen)|ask|press|feel|"
-    r"have (?:you|the patient) (?:flex|bend|lie|sit)|review|let|tell|talk|get my|be (?:listening|doing|right|asking|in touch|honest)|say|run through|assuming|call out|see (?:it|this|that|what|how|you (?:next time|here))|know|make a note|"
-    r"go (?:from|over|through)|take it from|move on|proceed|confirm|explain|show|start (?:by|with|again)|get that|just|read|"
-    r"sort|be|hear|have a (?:quick |chat|listen|look)|help you|get you to feeling|squeeze|double|stop (?:there|and)|leave|wait|pull|discuss|get your things|come back to|begin|welcome|put that|"
-    r"take (?:your|the) (?:blood pressure|pulse|temperature)|measure|do it|do the \w+ first|put my|wash|step|determine|address|see if|get into|make sure (?:you're not|that you're not|we)|focus|examine|continue because|try and (?:help|do our)|do is|check some|dim|hear|quickly|mention|get started|turn)\b"
-)
-EXAM_COMMAND = re.compile(
-    r"(?:take (?:a )?(?:deep|big) breath|come (?:this|with|on|over|in\b)|take a (?:look|seat)|do (?:you|it|bear|that)|bear with|keep (?:that|still|your)|put (?:your head|two fingers|your finger)|stay (?:still|there)|"
-    r"(?:make|get) (?:yourself|comfortable)|give me (?:a second|one|your)|hold (?:on|that|still|it)|don't (?:worry|be|need)|try (?:not|it|now|and see)|check this|start counting|stop (?:now|there)|use my|call (?:us )?it|get that|"
-    r"take (?:care|your shirt|it from)|please (?:use|have)|call out|keep (?:it|going)\b|watch (?:me|my)|get (?:better|well|going|into)|eat (?:and|ok)|do (?:take|have)|show)\b"
-)
-EXAM_ASKED = re.compile(r"^(?:and |so |but |ok |okay )*if (?:i |you (?:can|could|just|don't mind|wouldn't mind|put|position|look|have any)\b)")
-SAFETY = re.compile(r"^(?:and |but |so |then |of course |however |obviously )*(?:in the meantime )?(?:if|should|unless|in case)\b")
+
 CONSEQUENCE = re.compile(
     r"\b(?:call|ring|come|see|let|contact|return|999|911|a&e|emergency|give|stop|take|advisable|go to|back|phone|book|worth|appointment|"
     r"may|might|we'll|we can|you can|use|speak|hospital|urgent\w*|dial|ambulance|seek|follow up)\b"
 )
+
 JUDGES = re.compile(
-    r"\b(?:i (?:do |also |just |really )*(?:think|believe|suspect|wonder|feel)|i'm (?:concerned|worried|confident|reassured)|i am (?:concerned|worried)|my impression|"
+    r"\b(?:i (?:do |also |just |really |don't |do not )*(?:think|believe|suspect|wonder|feel)|i'm (?:concerned|worried|confident|reassured)|i am (?:concerned|worried)|my impression|"
     r"diagnos\w+|consistent with|(?:most )?likely|probably|you have what we call|what we call|sounds like|seems (?:like|to be|more)|looks? like|appears to be|suggests|indicates|"
     r"you're (?:slightly |a bit |a little |very )?(?:an(?:a)?emic|dehydrated|overweight|obese|hypertensive)|this is (?:a|an|called|just|likely)|you've got (?:a|an)|it's (?:a|an|called)|you may have|you might have|flare-up|under control|controlled|differential|no evidence)\b"
 )
+
 FOUND = re.compile(
     r"\bon (?:your |the |my |physical )*(?:\w+ ){0,3}exam(?:ination)?\b|\bi (?:do |can |don't |do not |also |still |did |didn't )*(?:appreciate|hear|feel|see|identify|recognize|recognise|notice|noticed|noted|smell|palpate)\b|"
     r"\b(?:lungs?|heart|abdomen|belly|neck|throat|skin|ears?|eyes?|pupils|reflexes|strength|gait|vitals?|vital signs|blood pressure|temperature|pulse|pulses|respirations|heart rate|"
     r"oxygen\w*|saturations?|extremities|exam|genitalia|affect|speech|patient|she|he|you|there|it|sensation|chest|joint|wound|hemoglobin a1c|x-?rays?|testing|exams?|examination|nails|ligaments?|hip|knees?|ankles?|shoulders?|elbow|wrist|hands?|fingers?|feet|foot|heel|achilles|throat|tonsils|wound|scar|nodes|glands|spine|legs?|arms?|tendon|antibodies) (?:[\w-]+ ){0,7}?(?:is|show|bends|moves|are|was|were|looks?|has|have|appears?|sounds?|shows?|feels?|reveals)\b|"
     r"\bthere(?:'s| is| are| was| were)\b|\byou (?:do |don't |also |still )*have\b|\bno (?:\w+ ){0,3}(?:tenderness|swelling|edema|fracture|murmur|wheez\w+|rash|deficit|effusion|motor|range)\b"
 )
+
 SHOWS = re.compile(
     r"\b(?:shows?|showed|reveals?|revealed|demonstrates?|demonstrated|looks?|is|are|was|were|consistent|came back|normal|negative|positive|elevated|low|high|reviewed)\b"
 )
+
 RECAPS = re.compile(
     r"\b(?:you (?:mentioned|said|told|were saying|also mentioned|already|described|are saying|have said|were endorsing|had mentioned)|as you (?:say|said|mentioned|can)|from what you|"
     r"(?:just )?to (?:really )?(?:recap|summari[sz]e|resummarize)|i understand|i can imagine|i'm sorry|sorry to hear|glad|i know (?:that |it's |the |you |we |this )|nurse told|in your notes?|coming in for|"
     r"what i'm trying|i (?:was )?reading|i'm dr|nice to|good to|remember|come in with|i see you|i hear you)\b"
 )
+
 NOT_SAID_HERE = {"dragon", "template", "dax", "recording", "screen", "camera", "zoom", "app"}
+
 COLLOQUIAL = re.compile(
     r"\b(?:bear in mind|forgot\w*|apolog\w+|sound quality|does that make sense|good question|question|questions|luck|lovely|gosh|finger's come|"
     r"is that clear|fill(?:ing)? in|good day|take care|hospital parking|talk to me|my (?:shirt|wife|name)|this data|conversation|connection)\b"
 )
-DICTATED = re.compile(r"^(?:the patient|patient|mr|mrs|ms|miss|he|she|his|her|assessment)\b(?!.*\b(?:you|your)\b)")
-SENT = re.compile(r"\b(?:sent|referred) you\b|\bhere (?:today )?(?:for|about|because)\b|\bpresents\b")
-AS_WELL = re.compile(r"(?:as well as(?: that)?|on top of that|with that|having said that|the good news is|in addition|unfortunately|i (?:can )?see (?:here )?that|it says(?: here)?(?: that)?) (?=the |she |he |i |i'm|we |you|your|there)")
+
+DICTATED = re.compile(
+    r"^(?:the patient|patient|mr|mrs|ms|miss|he|she|his|her|assessment)\b(?!.*\b(?:you|your)\b)"
+)
+
+SENT = re.compile(
+    r"\b(?:sent|referred) you\b|\bhere (?:today )?(?:for|about|because)\b|\bpresents\b"
+)
+
+AS_WELL = re.compile(
+    r"(?:as well as(?: that)?|on top of that|with that|having said that|the good news is|in addition|unfortunately|i (?:can )?see (?:here )?that|it says(?: here)?(?: that)?) (?=the |she |he |i |i'm|we |you|your|there)"
+)
+
 CHART = re.compile(
     r"\b(?:past medical history|history of|i have you on|we have you on|you're on|you are on|you take|you're taking|diabetic|you do have|allergic to|you can't (?:have|take))\b"
 )
@@ -102,38 +110,57 @@ def names_called(clauses: Sequence[Clause], roles: Cast) -> frozenset[str]:
             continue
         lows = clause.lows
         for place, low in enumerate(lows[:-1] if len(lows) > 1 else []):
-            if low in GREETING and _is_name(lows[place + 1]) and (place == 0 or lows[place - 1] in GREETING):
+            if (
+                low in GREETING
+                and _is_name(lows[place + 1])
+                and (place == 0 or lows[place - 1] in GREETING)
+            ):
                 found.add(lows[place + 1])
         aged = re.match(r"(\w+)(?: \w+)? is an? [\w-]+[ -]year", clause.low)
         if aged and _is_name(aged[1]):
             found.update(clause.low.split(" is ")[0].split())
-        if len(lows) in {1, 2} and clause.mark and _is_name(lows[-1]) and clause.words[-1].text[:1].isupper() and (
-            len(lows) == 1 or lows[0] in GREETING
+        if (
+            len(lows) in {1, 2}
+            and clause.mark
+            and _is_name(lows[-1])
+            and clause.words[-1].text[:1].isupper()
+            and (len(lows) == 1 or lows[0] in GREETING)
         ):
             found.add(lows[-1])
     found |= {"sir", "madam", "ma'am", "mate", "guys", "buddy", "dear"}
     return frozenset(found - {"the", "this", "she", "he", "patient", "it", "that"})
 
 
-COMMON = set(
+COMMON = listed(
     """there how what can so let i you we it this that good nice is are to we'll doctor sir okay for the and do have at my your
     everyone all right again thank thanks please before my going guys both dragon yes no well great now tell how's what's thats
-    a in on of with about come take did any some just if when then not very she he they her his""".split()
+    a in on of with about come take did any some just if when then not very she he they her his"""
 )
 
 
 def _is_name(low: str) -> bool:
-    return low.isalpha() and len(low) > 2 and low not in COMMON and not any(lexicon.counts([low]).values())
+    return (
+        low.isalpha()
+        and len(low) > 2
+        and low not in COMMON
+        and not any(lexicon.counts([low]).values())
+    )
 
 
-def statements(*, clauses: Sequence[Clause], names: frozenset[str], dictating: bool) -> list[Statement]:
+def statements(
+    *, clauses: Sequence[Clause], names: frozenset[str], dictating: bool, addressed: str
+) -> list[Statement]:
     """The statements of one clinician's turn, in order."""
     found: list[Statement] = []
     previous: Clause | None = None
     conditional: list[Word] = []
+    recapping = False
     for clause in clauses:
-        words = without_tail(_without_names(clause.words, names))
-        if not words or clause.unclear:
+        words = phrases.without_tail(_without_names(clause.words, names))
+        recapping = (recapping and clause.lead.startswith("and")) or bool(
+            RECAPS.search(clause.low) and not SEEN_IN_CHART.match(clause.low)
+        )
+        if not words or clause.unclear or (recapping and clause.lead.startswith("and")):
             previous = None
             continue
         low = " ".join(word.low for word in words if word.kind == "word")
@@ -150,6 +177,8 @@ def statements(*, clauses: Sequence[Clause], names: frozenset[str], dictating: b
             previous = None
             continue
         section, text, leans = made
+        if addressed != "patient" and not DICTATED.match(low):
+            text = re.sub(r"\bpatient\b(?!'s)", addressed, text)
         if is_broken(text) or len(low.split()) > 44:
             previous = None
             continue
@@ -173,6 +202,7 @@ def statements(*, clauses: Sequence[Clause], names: frozenset[str], dictating: b
                 link=link,
                 leans=leans,
                 by_clinician=True,
+                teller=addressed,
             )
         )
         previous = clause
@@ -182,7 +212,11 @@ def statements(*, clauses: Sequence[Clause], names: frozenset[str], dictating: b
 def _without_names(words: Sequence[Word], names: frozenset[str]) -> list[Word]:
     items = list(words)
     while items and (items[0].kind != "word" or items[0].low in {"yes", "hey", "dragon"}):
-        if items[0].low == "dragon" and len(items) > 1 and any(w.low in {"show", "order", "finalize"} for w in items[1:3]):
+        if (
+            items[0].low == "dragon"
+            and len(items) > 1
+            and any(w.low in {"show", "order", "finalize"} for w in items[1:3])
+        ):
             return []
         items = items[1:]
     if len(items) > 3 and [w.low for w in items[:3]] == ["the", "fact", "that"]:
@@ -203,78 +237,82 @@ def _without_names(words: Sequence[Word], names: frozenset[str]) -> list[Word]:
     return out
 
 
-TAIL = re.compile(r" so(?: \w+){1,2}$| (?:because|so|and|but|or|since|which|that|when|if|to|just|the|with|in|on|of|for|at|from|about|into)(?: (?:right now|i|you|we|the|just|then|again))?(?<!used to)(?<!ever since)(?<!anything of)(?<!not that i)$")
-
-
-def without_tail(words: list[Word], *, tail: re.Pattern[str] | None = None) -> list[Word]:
-    """Without a last word that led to something never said."""
-    low = " ".join(word.low for word in words if word.kind == "word")
-    while match := (tail or TAIL).search(low):
-        low = low[: match.start()]
-    keep = len(low.split())
-    out: list[Word] = []
-    for word in words:
-        if word.kind == "word":
-            if not keep:
-                break
-            keep -= 1
-        out.append(word)
-    while out and out[-1].kind != "word":
-        out.pop()
-    return out
-
-
 def _two_sided(lows: list[str]) -> bool:
     """Left and right of one paired part in one breath: one of them is a slip, nobody can say which."""
-    if not {"left", "right"} <= set(lows) or {"both", "not", "than", "compared", "other"} & set(lows):
+    if not {"left", "right"} <= set(lows) or {"both", "not", "than", "compared", "other"} & set(
+        lows
+    ):
         return False
     sides = {
         (low, part)
         for place, low in enumerate(lows)
         if low in {"left", "right"}
-        for part in [next((w.rstrip("s") for w in lows[place + 1 : place + 4] if w in lexicon.BODY), "")]
+        for part in [
+            next((w.rstrip("s") for w in lows[place + 1 : place + 4] if w in lexicon.BODY), "")
+        ]
         if part
     }
     return any(("left", part) in sides and ("right", part) in sides for _, part in sides)
 
 
-SEEN_IN_CHART = re.compile(r"(?:i'm seeing|i see|i can see|i have|it looks like|i noticed)(?: here)?(?: in (?:your|the) (?:record|chart|notes))?(?: that)? (?=you)")
-LOOKING_AT = re.compile(r"(?:looking|in reviewing|reviewing|in looking)(?: here)?(?: at)?(?: the results of)? (?=your|the|this|these)")
+SEEN_IN_CHART = re.compile(
+    r"(?:i'm seeing|i see|i can see|i have|it looks like|i noticed)(?: here)?(?: in (?:your|the) (?:record|chart|notes))?(?: that)? (?=you)"
+)
+
+LOOKING_AT = re.compile(
+    r"(?:looking|in reviewing|reviewing|in looking)(?: here)?(?: at)?(?: the results of)? (?=your|the|this|these)"
+)
 
 
-def _one(*, words: list[Word], low: str, dictating: bool):
+def _one(*, words: list[Word], low: str, dictating: bool) -> plans.Found | None:
+    """Section, text, and whether it leans on the clause before; None where nothing may be said."""
     lows = low.split()
-    if len(lows) < 3 or set(lows) & NOT_SAID_HERE or COLLOQUIAL.search(low) or lows[0] in {"show", "hey"}:
+    if (
+        len(lows) < 3
+        or set(lows) & NOT_SAID_HERE
+        or COLLOQUIAL.search(low)
+        or lows[0] in {"show", "hey"}
+    ):
         return None
     if lows[0] in {"order", "finalize", "sign"}:
         return None  # spoken to the dictation device
     found = lexicon.counts(lows)
-    clinical = DOSE.search(low) or sum(found.values()) - found["social"] - found["activity"] or lexicon.TESTS.search(low) or lexicon.MEASURES.search(low)
-    introduction = re.match(r"(?:(?:mr|mrs|ms|miss|this|he|she|[a-z]+(?: [a-z]+)?)\s+)?(?:is|was) an? (?:very |pleasant )*", low)
+    clinical = (
+        phrases.DOSE.search(low)
+        or sum(found.values()) - found["social"] - found["activity"]
+        or lexicon.TESTS.search(low)
+        or lexicon.MEASURES.search(low)
+    )
+    introduction = re.match(
+        r"(?:(?:mr|mrs|ms|miss|this|he|she|[a-z]+(?: [a-z]+)?)\s+)?(?:is|was) an? (?:very |pleasant )*",
+        low,
+    )
     if introduction and AGED.search(low[: introduction.end() + 40]) and clinical:
-        rest = _after(words, introduction.group(0))
+        rest = phrases.after(words, introduction.group(0))
         told = person.of_clinician(words=rest, named=True)
-        told = re.sub(r",? who (?=presents|comes|came|is here|has|was)", "; ", told) if told else None
-        return (Section.COMPLAINT, told, False) if told and 4 <= len(rest) else None
+        told = (
+            re.sub(r",? who (?=presents|comes|came|is here|has|was)", "; ", told) if told else None
+        )
+        return (Section.COMPLAINT, told, False) if told and len(rest) >= 4 else None
     seen = SEEN_IN_CHART.match(low)
     if seen and CHART.search(low):
-        words = _after(words, seen.group(0))
+        words = phrases.after(words, seen.group(0))
         low = " ".join(word.low for word in words if word.kind == "word")
         lows = low.split()
     what = WHAT_IS.match(low)
     if what:
-        words = _after(words, what.group(0))
+        words = phrases.after(words, what.group(0))
         low = questions.low_of(words)
         lows = low.split()
     elif lows[0] == "what" and " is " not in low:
         return None
     if lows[0] in {"no", "please", "yes"} and len(lows) > 3:
-        words = _after(words, lows[0])
+        words = phrases.after(words, lows[0])
         low = questions.low_of(words)
         lows = low.split()
     aside = AS_WELL.match(low)
     if aside:
-        words = _after(words, aside.group(0))
+        words = phrases.after(words, aside.group(0))
         low = questions.low_of(words)
         lows = low.split()
     if SENT.search(low) and clinical and not re.search(r"\b(?:if|will|going to)\b", low):
@@ -285,43 +323,91 @@ def _one(*, words: list[Word], low: str, dictating: bool):
     if SAFETY.match(low):
         if EXAM_ASKED.match(low):
             return None
-        if not CONSEQUENCE.search(low.split(" ", 1)[1]) or not (clinical or re.search(r"better|worse|unwell|concern|sooner|improv", low)):
+        if not CONSEQUENCE.search(low.split(" ", 1)[1]) or not (
+            clinical or re.search(r"better|worse|unwell|concern|sooner|improv", low)
+        ):
             return None
         told = person.of_clinician(words=words)
         return (Section.PLAN, f"advised: {told}", False) if told else None
     if _two_sided(lows):
         return None
-    plan = _plan(words=words, low=low, lows=lows, found=found)
+    plan = plans.plan(words=words, low=low, lows=lows, found=found)
     if plan is not None:
         return plan
     if not clinical:
         return None
-    leans = bool(lexicon.UNPLACED & set(lows[:1])) or bool(re.search(r"\b(?:over|on|in|around|with|of|at|behind|under) it$", low)) or lows[0] in {"it's", "that's", "they're", "which"}
-    hypothetical = re.search(r"\w'll\b|\b(?:if|would|could|can|may|might|should|sometimes|normally|usually|often|some people|most of the time|want|going to|will|risks?)\b", low)
+    leans = (
+        bool(lexicon.UNPLACED & set(lows[:1]))
+        or bool(re.search(r"\b(?:over|on|in|around|with|of|at|behind|under) it$", low))
+        or lows[0] in {"it's", "that's", "they're", "which"}
+    )
+    hypothetical = re.search(
+        r"\w'll\b|\b(?:if|would|could|can|may|might|should|sometimes|normally|usually|often|some people|most of the time|want|going to|will|risks?)\b",
+        low,
+    )
     if DICTATED.match(low):
         told = person.of_clinician(words=_as_the_patient(words), named=True)
         if told is None or (hypothetical and not JUDGES.search(low)):
             return None
         return (_dictated_section(low, found), told, False)
-    if lexicon.TESTS.search(low) and SHOWS.search(low) and not re.search(r"\w'll\b|\b(?:if|going to|will|would|want|order|once|might|after we|should|could)\b", low):
+    if CHART.search(low) and (found["condition"] or found["drug"]) and not hypothetical:
+        told = person.of_clinician(words=words)
+        if told is None:
+            return None
+        told = told.removeprefix("clinician notes ")
+        return (
+            Section.MEDICATION if found["drug"] else Section.BACKGROUND,
+            f"clinician notes {told}",
+            leans,
+        )
+    if (
+        lexicon.TESTS.search(low)
+        and SHOWS.search(low)
+        and not re.search(
+            r"\w'll\b|\b(?:if|going to|will|would|want|order|once|might|after we|should|could)\b",
+            low,
+        )
+    ):
         looked = LOOKING_AT.match(low)
-        told = _finding_text(_after(words, looked.group(0)) if looked else words, low)
+        told = _finding_text(phrases.after(words, looked.group(0)) if looked else words, low)
         if told and looked:
             told = f"on {told}"
         return (Section.EXAMINATION, told, leans) if told else None
     if re.match(r"the only (?:way|option)\b", low):
         told = person.of_clinician(words=words)
         return (Section.PLAN, f"clinician says {told}", leans) if told else None
-    if re.match(r"on (?:your |the )?(?:\w+ ){0,2}exam|i (?:do |can |also |still )*(?:appreciate|hear|identify|recogni[sz]e|palpate)\b", low) and found["finding"] and not hypothetical:
+    if (
+        re.match(
+            r"on (?:your |the )?(?:\w+ ){0,2}exam|i (?:do |can |also |still )*(?:appreciate|hear|identify|recogni[sz]e|palpate)\b",
+            low,
+        )
+        and found["finding"]
+        and not hypothetical
+    ):
         told = _finding_text(words, low)
         return (Section.EXAMINATION, told, leans) if told else None
-    if re.search(r"\bi think (?:that's|it's|that is|it is|this is)\b", low) and not found["condition"]:
+    if (
+        re.search(r"\bi think (?:that's|it's|that is|it is|this is)\b", low)
+        and not found["condition"]
+    ):
         leans = True
-    if re.match(r"(?:this|it|that|it's|that's) (?:just |probably |really )*(?:is|seems|looks|sounds|appears|a |an |most)", low) and found["condition"]:
+    if (
+        re.match(
+            r"(?:this|it|that|it's|that's) (?:just |probably |really )*(?:is|seems|looks|sounds|appears|a |an |most)",
+            low,
+        )
+        and found["condition"]
+    ):
         leans = False  # what the visit is about
-    if JUDGES.search(low) and has_verb(lows) and not lows[0].endswith("ing") and (found["condition"] or found["symptom"] or found["finding"]) and not re.search(r"\bif\b", low):
+    if (
+        JUDGES.search(low)
+        and has_verb(lows)
+        and not lows[0].endswith("ing")
+        and (found["condition"] or found["symptom"] or found["finding"])
+        and not re.search(r"\bif\b", low)
+    ):
         means = re.match(r"(?:so )?that means ", low)
-        told = person.of_clinician(words=_after(words, means.group(0)) if means else words)
+        told = person.of_clinician(words=phrases.after(words, means.group(0)) if means else words)
         if told is None:
             return None
         if re.match(r"(?:looks|sounds|seems|probably|based)\b", told):
@@ -329,41 +415,56 @@ def _one(*, words: list[Word], low: str, dictating: bool):
         elif not told.startswith(("the clinician", "the patient ")):
             told = f"clinician says {told}"
         return (Section.PLAN, told.removeprefix("the "), leans)
-    if CHART.search(low) and (found["condition"] or found["drug"]) and not hypothetical:
-        told = person.of_clinician(words=words)
-        if told is None:
-            return None
-        told = told.removeprefix("clinician notes ")
-        return (Section.MEDICATION if found["drug"] else Section.BACKGROUND, f"clinician notes {told}", leans)
-    if FOUND.search(low) and (found["finding"] or lexicon.MEASURES.search(low)) and not hypothetical:
+    if re.match(r"(?:some |most |many )?(?:people|patients|folks)\b", low):
+        return None
+    if (
+        (
+            FOUND.search(low)
+            or (found["body"] and re.match(r"(?:the|your|his|her|both)\b", low) and has_verb(lows))
+        )
+        and (
+            found["finding"]
+            or (found["condition"] and NEGATIVE.search(low))
+            or lexicon.MEASURES.search(low)
+        )
+        and not hypothetical
+    ):
         told = _finding_text(words, low)
         return (Section.EXAMINATION, told, leans) if told else None
-    if found["drug"] and has_verb(lows) and not re.search(r"\b(?:i|you) (?:see|hear)\b", low) and not leans:
+    if (
+        found["drug"]
+        and has_verb(lows)
+        and not re.search(r"\b(?:i|you) (?:see|hear)\b", low)
+        and not leans
+    ):
         told = person.of_clinician(words=words)
-        return (Section.PLAN, f"clinician says {told}", False) if told else None
-    if dictating and clinical and not hypothetical and re.search(r"\b(?:i personally|denied|presented|reviewed)\b", low):
+        return (
+            (Section.PLAN, f"clinician says {told}", False)
+            if told and not re.match(r"(?:some |most |many )?(?:people|patients)\b", told)
+            else None
+        )
+    if (
+        dictating
+        and clinical
+        and not hypothetical
+        and re.search(r"\b(?:i personally|denied|presented|reviewed)\b", low)
+    ):
         told = person.of_clinician(words=_as_the_patient(words))
-        return (Section.EXAMINATION if lexicon.TESTS.search(low) else Section.HISTORY, told, False) if told else None
+        return (
+            (Section.EXAMINATION if lexicon.TESTS.search(low) else Section.HISTORY, told, False)
+            if told
+            else None
+        )
     return None
 
 
-def _dictated_section(low: str, found: dict[str, int]):
+def _dictated_section(low: str, found: dict[str, int]) -> Section:
     if re.search(r"\b(?:past|history|denied|presented|complain\w*|reports?|denies)\b", low):
         return Section.HISTORY
     if JUDGES.search(low) or re.search(r"\b(?:indicated|recommended|surgical|plan)\b", low):
         return Section.PLAN
-    return Section.EXAMINATION if found["finding"] or found["body"] else Section.HISTORY
-
-
-def _after(words: Sequence[Word], prefix: str) -> list[Word]:
-    count = len(prefix.split())
-    rest = list(words)
-    while count and rest:
-        if rest.pop(0).kind == "word":
-            count -= 1
-    while rest and rest[0].kind != "word":
-        rest.pop(0)
-    return rest
+    examined = found["finding"] or found["body"] or lexicon.MEASURES.search(low)
+    return Section.EXAMINATION if examined else Section.HISTORY
 
 
 def _as_the_patient(words: list[Word]) -> list[Word]:
@@ -380,113 +481,17 @@ def _finding_text(words: list[Word], low: str) -> str | None:
         low,
     )
     if seen and not re.search(r"n't|\bnot\b", seen.group(0)):
-        where = person.of_clinician(words=words[: _words_until(words, seen["where"] or "")], named=False) if seen["where"] else None
-        rest = person.of_clinician(words=_after(words, seen.group(0)), named=bool(where and "the patient" in where))
+        where = (
+            person.of_clinician(
+                words=words[: phrases.words_until(words, seen["where"] or "")], named=False
+            )
+            if seen["where"]
+            else None
+        )
+        rest = person.of_clinician(
+            words=phrases.after(words, seen.group(0)), named=bool(where and "the patient" in where)
+        )
         if rest is None:
             return None
         return f"{where.rstrip(',')}, {rest}" if where else rest
     return person.of_clinician(words=words)
-
-
-def _words_until(words: Sequence[Word], prefix: str) -> int:
-    count = len(prefix.split())
-    for place, word in enumerate(words):
-        if word.kind == "word":
-            if count == 0:
-                return place
-            count -= 1
-    return len(words)
-
-
-def _plan(*, words: list[Word], low: str, lows: list[str], found: dict[str, int]):
-    heading = re.match(
-        r"(?:and |so |now |then |lastly |okay )*for (?:your|the|that|this) (?:first |second |third |fourth |next |last |other )?(?:problem )?(?:of |the |your )*(?P<what>(?:\w+ ){1,5}?)(?:so |now |then |uh )?(?=(?:i|we|i'd|i'm|we're|we'll|i'll|let's|you|it) |what )",
-        low,
-    )
-    head = ""
-    if heading and any(w in lexicon.CONDITIONS | lexicon.SYMPTOMS | lexicon.BODY or w in {"pressure", "sugar"} for w in heading["what"].split()):
-        named = person.of_clinician(words=words[: _words_until(words, heading.group(0))], named=True)
-        words = _after(words, heading.group(0))
-        low = " ".join(word.low for word in words if word.kind == "word")
-        lows = low.split()
-        head = f"{named.rstrip(',').removesuffix(' so')}, " if named else ""
-    leans = bool(re.search(r"\b(?:it|that|this|those|these|them)\b(?! (?:ligament|medication|time|murmur|knee|diet|joint|heart|area|week|point|one|side))", low)) and not found["symptom"] and not found["condition"] and not found["drug"]
-    clinical = any(found[k] for k in ("symptom", "body", "condition", "drug")) or lexicon.TESTS.search(low) or lexicon.MEASURES.search(low) or re.search(
-        r"\b(?:refer\w*|therapy|follow[- ]up|come back|call|see (?:me|you|us)|appointment|splint|brace|weigh|diet|nutrition|exercise|work|surgery|consult|specialist|leaflet|fluids|rest|activity|activities|lifting|option|"
-        r"debridement|clinic|clinician|days?|weeks?|months?|discharge|physio\w*|hydrated|scale)\b",
-        low,
-    )
-    clinical = clinical or DOSE.search(low)
-    would = WOULD_TAKE.match(low)
-    if would and clinical:
-        told = person.of_clinician(words=_after(words, would.group(0)))
-        return (Section.PLAN, f"clinician's advice: would {told}", leans) if told else None
-    if lows[0] in {"that's", "it's", "that"} and DOSE.search(low) and len(lows) <= 14:
-        told = person.of_clinician(words=words)
-        return (Section.PLAN, told, True) if told else None
-    for pattern, opening in (
-        (TO_DO_IS, "plan to"), (WANT_YOU_TO, "patient asked to"), (GOING_TO, "plan to"), (WANT_TO, "plan to"), (LETS, "plan to"), (WILL, "plan to"),
-    ):  # fmt: skip
-        match = pattern.match(low)
-        if not match:
-            continue
-        rest = _after(words, match.group(0))
-        vp = " ".join(word.low for word in rest if word.kind == "word")
-        if opening == "patient asked to":
-            vp = vp.removeprefix("is ").removeprefix("do is ")
-        if vp.startswith("need to "):
-            rest, vp = _after(rest, "need to"), vp.removeprefix("need to ")
-        if NOT_A_PLAN.match(vp) or not (clinical or leans) or len(vp.split()) < 2 or not vp[:1].isalpha():
-            return None
-        rest = _without_me(rest)
-        told = person.of_clinician(words=rest, named=opening == "patient asked to")
-        if told is None:
-            return None
-        told = told.removeprefix("do is ")
-        return (Section.PLAN, f"{head}{opening} {told}", leans)
-    match = RECOMMEND.match(low)
-    if match and clinical:
-        rest = _after(words, match.group(0))
-        told = person.of_clinician(words=rest)
-        return (Section.PLAN, f"{head}clinician {person.singular(match['verb'])} {told}", leans) if told else None
-    if re.match(r"(?:you|we|i) (?:also |definitely |really |probably |certainly |just )*(?:should|need to|needs to|must|may|can(?!'t)|could|have to|will need|might|may need|might need)\b", low) and clinical:
-        vp = re.sub(r"^(?:you|we|i) (?:also |definitely |really |probably |certainly |just )*(?:should|need to|must|may|can|could|have to|will need|might|may need|might need)(?: (?:also|definitely|just|go ahead))? ?", "", low)
-        if NOT_A_PLAN.match(vp) or re.match(r"(?:see\b(?! (?:you|me|us|a|an|the|your)\b)|hear|imagine|understand|get (?:different|things)|sit|lie|feel|have a seat|talk|also see)\b", vp):
-            return None
-        told = person.of_clinician(words=_without_me(words))
-        if told is None:
-            return None
-        return (Section.PLAN, head + told.removeprefix("the "), leans)
-    if lows and (lows[0] in IMPERATIVE or re.match(r"sit on the edge|roll a|carry on with", low)) and (clinical or leans) and not EXAM_COMMAND.match(low) and found["finding"] < 3:
-        if lows[0] == "do" and lows[1] not in {"come", "call", "take", "keep", "make", "let"}:
-            return None
-        told = person.of_clinician(words=_without_me(words), named=True)
-        if told is None:
-            return None
-        if lows[0] == "don't":
-            return (Section.PLAN, f"{head}advised: {told}", leans)
-        told = told.removeprefix("please ").removeprefix("do ")
-        return (Section.PLAN, f"{head}patient asked to {told}", leans)
-    if re.match(r"what (?:i|we) (?:should|could|can|think|may|might)\b", low) and clinical:
-        told = person.of_clinician(words=words)
-        return (Section.PLAN, f"clinician says {told}", False) if told else None
-    if re.match(r"(?:it's|it would be|it might be|it is|it'd be) (?:also |definitely |probably |certainly )*(?:worth|worthwhile|important|advisable|best|helpful)\b", low) and clinical:
-        told = person.of_clinician(words=words)
-        return (Section.PLAN, f"{head}clinician says {told}", False) if told else None
-    if re.match(r"(?:the )?diagnosis (?:would|will) be\b", low):
-        told = person.of_clinician(words=words)
-        return (Section.PLAN, f"clinician says {told}", False) if told else None
-    return None
-
-
-def _without_me(words: Sequence[Word]) -> list[Word]:
-    """`call me if`, `see me in`: the note needs no me."""
-    out: list[Word] = []
-    for word in words:
-        if word.low in {"me", "us"} and out and out[-1].low in {"call", "ring", "contact", "phone"}:
-            continue
-        out.append(word)
-    return out
-
-
-__all__ = ["NUMBER_WORDS", "names_called", "statements"]

@@ -16,7 +16,13 @@ class NothingToDraft(Exception):
     """The consultation holds nothing that the rules can put into a note."""
 
 
-def compose(*, transcript: Transcript, destination: dict[str, Any], accepts_problems: bool, provisional: bool) -> dict[str, Any]:
+def compose(
+    *,
+    transcript: Transcript,
+    destination: dict[str, Any],
+    accepts_problems: bool,
+    provisional: bool,
+) -> dict[str, Any]:
     """A proposal for `destination` (connection, patient, encounter).
 
     `provisional`: this EHR takes a new problem from outside only as provisional.
@@ -25,12 +31,20 @@ def compose(*, transcript: Transcript, destination: dict[str, Any], accepts_prob
     if not note.sentences:
         raise NothingToDraft(f"{transcript.title} says nothing that could be put into a note.")
     changes = [_note(note=note, text=transcript.text)]
-    named = problems.diagnoses(clauses=note.reading.clauses, roles=note.reading.cast) if accepts_problems else []
+    named = (
+        problems.diagnoses(clauses=note.reading.clauses, roles=note.reading.cast)
+        if accepts_problems
+        else []
+    )
     changes += [
-        _problem(diagnosis=diagnosis, ref=f"c{number}", text=transcript.text, provisional=provisional)
+        _problem(
+            diagnosis=diagnosis, ref=f"c{number}", text=transcript.text, provisional=provisional
+        )
         for number, diagnosis in enumerate(named, start=2)
     ]
-    summary = "Draft of the visit note" + ("" if not named else f", and {len(named)} for the problem list")
+    summary = "Draft of the visit note" + (
+        "" if not named else f", and {len(named)} for the problem list"
+    )
     if note.reading.cast.exchanged:
         summary += ". The recording seems to have its speakers exchanged: who speaks was judged by what is said"
     patient = destination.get("patient")
@@ -76,7 +90,9 @@ def _note(*, note: drafting.Draft, text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _problem(*, diagnosis: problems.Diagnosis, ref: str, text: str, provisional: bool) -> dict[str, Any]:
+def _problem(
+    *, diagnosis: problems.Diagnosis, ref: str, text: str, provisional: bool
+) -> dict[str, Any]:
     known = diagnosis.known
     content: dict[str, Any] = {
         "code": [{"system": problems.ICD10CM, "code": known.code, "display": known.display}],
@@ -127,5 +143,8 @@ def as_text(body: dict[str, Any]) -> str:
                 lines += [section["title"], "=" * len(section["title"]), section["text"], ""]
         else:
             code = change["content"]["code"][0]
-            lines += [f"For the problem list: {code['display']} ({code['code']}), {change['content']['verification']}", ""]
+            lines += [
+                f"For the problem list: {code['display']} ({code['code']}), {change['content']['verification']}",
+                "",
+            ]
     return "\n".join(lines).rstrip()

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from examples.scribe import lexicon, proofreading, questions
 from examples.scribe.clauses import Clause
 from examples.scribe.listening import Reading, listen
-from examples.scribe.patient import verbatim
 from examples.scribe.person import sentence_case
 from examples.scribe.speakers import Role
 from examples.scribe.statement import NEGATIVE, Section, Statement
 from examples.scribe.transcript import Transcript
+from examples.scribe.utterances import verbatim
+from examples.scribe.words import listed
 
 DISTINCT_ENOUGH = 7  # content words below which a sentence might be anybody's
 WANTED = 10  # content words up to which a sentence takes in the next statement
@@ -24,11 +25,11 @@ LONG_ENOUGH = 26  # words after which a sentence takes nothing more in
 TOO_LONG = 60
 FEWEST_SENTENCES = 5
 FEWEST_SECTIONS = 3
-STOP = set(
+STOP = listed(
     """a an and are as asked at be been being but by can clinician companion could denies did do does for from had has have he her his i if in is
     it it's its just me my no not of off on or our out patient patient's plan reports said says she so some team that that's the their them
     themselves then there there's these they this those to too up us very was we were what when which who will with would you your about also
-    any into more than really quite get got going""".split()
+    any into more than really quite get got going"""
 )
 BACKGROUND = (Section.BACKGROUND, Section.MEDICATION, Section.SOCIAL)
 JOINT_TITLE = "Background"
@@ -80,7 +81,9 @@ def draft(*, transcript: Transcript) -> Draft:
     _complaint_first(chains)
     sections = _sections(chains, source=transcript.text)
     _fill_up(sections, reading=reading, transcript=transcript)
-    return Draft(sections=[(title, sentences) for title, sentences in sections if sentences], reading=reading)
+    return Draft(
+        sections=[(title, sentences) for title, sentences in sections if sentences], reading=reading
+    )
 
 
 def _chains(statements: Sequence[Statement], source: str) -> list[_Chain]:
@@ -101,14 +104,18 @@ def _chains(statements: Sequence[Statement], source: str) -> list[_Chain]:
         if statement.link == "but" or (statement.link and statement.leans):
             newest[own] = None
             continue
-        chain = _Chain(section=statement.section, order=statement.order, parts=[replace(statement, link="")])
+        chain = _Chain(
+            section=statement.section, order=statement.order, parts=[replace(statement, link="")]
+        )
         newest[own] = chain
         chains.append(chain)
     return chains
 
 
 def _words(text: str) -> set[str]:
-    return {proofreading.stem(word) for word in proofreading.tokens(text) if word not in STOP} - STOP
+    return {
+        proofreading.stem(word) for word in proofreading.tokens(text) if word not in STOP
+    } - STOP
 
 
 def _distinct(chains: list[_Chain]) -> list[_Chain]:
@@ -173,7 +180,9 @@ def _sections(chains: list[_Chain], *, source: str) -> list[tuple[str, list[Sent
         (Section.HISTORY, Section.COMPLAINT),
     ):  # fmt: skip
         if by_section[section] and _weight(by_section[section]) < DISTINCT_ENOUGH:
-            by_section[instead] = sorted(by_section[instead] + by_section[section], key=lambda chain: chain.order)
+            by_section[instead] = sorted(
+                by_section[instead] + by_section[section], key=lambda chain: chain.order
+            )
             by_section[section] = []
     out: list[tuple[str, list[Sentence]]] = []
     for section in Section:
@@ -195,8 +204,17 @@ def _sentences(chains: list[_Chain], *, source: str) -> list[Sentence]:
             denied.append(chain)
             continue
         wanted = WANTED_OF_FINDINGS if chain.section is Section.EXAMINATION else WANTED
-        unsaid_who = groups and HE_OR_SHE.search(chain.text) and SOMEBODY.search(" ".join(c.text for c in groups[-1]))
-        if groups and not unsaid_who and _weight(groups[-1]) < wanted and _length([*groups[-1], chain]) <= TOO_LONG:
+        unsaid_who = (
+            groups
+            and HE_OR_SHE.search(chain.text)
+            and SOMEBODY.search(" ".join(c.text for c in groups[-1]))
+        )
+        if (
+            groups
+            and not unsaid_who
+            and _weight(groups[-1]) < wanted
+            and _length([*groups[-1], chain]) <= TOO_LONG
+        ):
             groups[-1].append(chain)
         else:
             groups.append([chain])
@@ -207,11 +225,15 @@ def _sentences(chains: list[_Chain], *, source: str) -> list[Sentence]:
         neighbour = place - 1 if place else 1
         first, second = sorted((place, neighbour))
         groups[first : second + 1] = [groups[first] + groups[second]]
-    return [_sentence(group, source=source) for group in groups if _weight(group) >= DISTINCT_ENOUGH]
+    return [
+        _sentence(group, source=source) for group in groups if _weight(group) >= DISTINCT_ENOUGH
+    ]
 
 
 HE_OR_SHE = re.compile(r"^\w+ says (?:he|she)\b")
-SOMEBODY = re.compile(r"\b(?:twin|son|daughter|sister|brother|geneticist|neurologist|allergist|dietician)\b")
+SOMEBODY = re.compile(
+    r"\b(?:twin|son|daughter|sister|brother|geneticist|neurologist|allergist|dietician)\b"
+)
 
 
 def _denials(denied: list[_Chain]) -> list[list[_Chain]]:
@@ -233,9 +255,9 @@ def _chained(parts: Sequence[Statement], *, joint: str = "; ") -> str:
     for part in parts:
         piece = f"denies {part.text}" if part.denied and len(parts) > 1 else part.text
         if text:
-            piece = re.sub(r"^(?:says|reports) (?!for\b)", "", piece)
+            piece = re.sub(rf"^(?:{part.teller} )?(?:says|reports) (?!for\b)", "", piece)
             if part.personal and not _is_of_patient(before):
-                piece = f"patient {piece}"
+                piece = f"{part.teller} {piece}"
             text += f", but {piece}" if part.link == "but" else f"{joint}{piece}"
         else:
             text = piece
@@ -245,7 +267,11 @@ def _chained(parts: Sequence[Statement], *, joint: str = "; ") -> str:
 
 def _is_of_patient(statement: Statement) -> bool:
     """The patient is its grammatical subject, so that the next verb may do without one."""
-    return statement.personal or statement.denied or statement.text.startswith(("says", "reports", "denies", "asked", "patient"))
+    return (
+        statement.personal
+        or statement.denied
+        or statement.text.startswith(("says", "reports", "denies", "asked", "patient"))
+    )
 
 
 def _sentence(group: Sequence[_Chain], *, source: str) -> Sentence:
@@ -257,7 +283,9 @@ def _sentence(group: Sequence[_Chain], *, source: str) -> Sentence:
     for chain in group:
         for part in chain.parts:
             spans += [span for span in part.spans if span not in spans]
-    return Sentence(text=f"{sentence_case(re.sub(r' +', ' ', text)).rstrip(' ,;.')}.", spans=tuple(spans))
+    return Sentence(
+        text=f"{sentence_case(re.sub(r' +', ' ', text)).rstrip(' ,;.')}.", spans=tuple(spans)
+    )
 
 
 def _written(group: Sequence[_Chain], *, joint: str) -> str:
@@ -265,17 +293,36 @@ def _written(group: Sequence[_Chain], *, joint: str) -> str:
     for chain in group:
         piece = _chained(chain.parts, joint=joint)
         spoken_for = re.match(r"\w+ says ", piece)
-        opening = spoken_for.group(0).strip() if spoken_for else next((o for o in ("denies", "plan to", "patient asked to", "says", "reports") if piece.startswith(o)), "")
+        opening = (
+            spoken_for.group(0).strip()
+            if spoken_for
+            else next(
+                (
+                    o
+                    for o in ("denies", "plan to", "patient asked to", "says", "reports")
+                    if piece.startswith(o)
+                ),
+                "",
+            )
+        )
         if chain.denied:
             opening = "denies"
             piece = piece if previous == "denies" else f"denies {piece}"
         first = chain.parts[0]
-        alone = (first.personal or opening in {"says", "reports", "denies"}) and not after_patient
+        alone = (first.personal or opening in {"says", "reports", "denies"}) and not (
+            after_patient and first.teller == "patient"
+        )
         if text and alone and not (chain.denied and previous == "denies"):
-            piece = f"patient {piece}"
-        after_patient = _is_of_patient(chain.parts[-1]) and not chain.parts[-1].text.startswith("asked")
+            piece = f"{first.teller} {piece}"
+        after_patient = _is_of_patient(chain.parts[-1]) and not chain.parts[-1].text.startswith(
+            "asked"
+        )
         if not text:
-            text = f"patient {piece}" if chain.parts[0].personal or opening in {"says", "reports", "denies"} else piece
+            text = (
+                f"{first.teller} {piece}"
+                if chain.parts[0].personal or opening in {"says", "reports", "denies"}
+                else piece
+            )
         elif chain.denied and previous == "denies":
             text += f", {piece}"
         elif opening and opening == previous and not piece.startswith("patient denies"):
@@ -287,7 +334,9 @@ def _written(group: Sequence[_Chain], *, joint: str) -> str:
     return text
 
 
-def _fill_up(sections: list[tuple[str, list[Sentence]]], *, reading: Reading, transcript: Transcript) -> None:
+def _fill_up(
+    sections: list[tuple[str, list[Sentence]]], *, reading: Reading, transcript: Transcript
+) -> None:
     """Too little understood for a note: what was said is quoted, marked as a quotation."""
     quotable = [clause for clause in reading.clauses if _is_worth_quoting(clause, reading)]
     for clause in sorted(quotable, key=lambda clause: (-_clinical_words(clause), clause.number)):
@@ -297,12 +346,19 @@ def _fill_up(sections: list[tuple[str, list[Sentence]]], *, reading: Reading, tr
             return
         quoted = verbatim(transcript, clause.words)
         span = (clause.words[0].start, clause.words[-1].end)
-        used = any(span[0] < end and start < span[1] for _, s in sections for x in s for start, end in x.spans)
+        used = any(
+            span[0] < end and start < span[1]
+            for _, s in sections
+            for x in s
+            for start, end in x.spans
+        )
         if not quoted or used or len(_words(quoted)) < DISTINCT_ENOUGH - 2:
             continue
         role = reading.cast.roles[clause.speaker]
         section = Section.PLAN if role is Role.CLINICIAN else Section.HISTORY
-        speaker = {Role.CLINICIAN: "Clinician", Role.PATIENT: "Patient"}.get(role, reading.cast.companion.capitalize())
+        speaker = {Role.CLINICIAN: "Clinician", Role.PATIENT: "Patient"}.get(
+            role, reading.cast.companion.capitalize()
+        )
         target = next(sentences for title, sentences in sections if title == section.value)
         target.append(Sentence(text=f'{speaker}: "{quoted}".', spans=(span,), copied=True))
 
@@ -318,5 +374,8 @@ def _is_worth_quoting(clause: Clause, reading: Reading) -> bool:
         and not clause.unclear
         and not questions.is_question(clause)
         and _clinical_words(clause) > 0
-        and not (reading.cast.roles[clause.speaker] is Role.CLINICIAN and re.match(r"(?:the \w+ thing )?i(?:'d| would|'m)", clause.low))
+        and not (
+            reading.cast.roles[clause.speaker] is Role.CLINICIAN
+            and re.match(r"(?:the \w+ thing )?i(?:'d| would|'m)", clause.low)
+        )
     )

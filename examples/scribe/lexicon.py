@@ -5,8 +5,10 @@ A word missing here means at worst that a clause is left out.
 
 import re
 
-SYMPTOMS = set(
-    """ache aches aching achy achey anxious anxiety appetite asleep bleed bleeding blister blisters bloated bloating
+from examples.scribe.words import listed
+
+SYMPTOMS = listed(
+    """earache stomachache toothache backache screaming pulling sleepy ache aches aching achy achey anxious anxiety appetite asleep bleed bleeding blister blisters bloated bloating
     blocked blood bloody blurred blurry breathless breathlessness bruise bruised bruising burn burning bump chills
     choking clammy cold congested congestion constipated constipation cough coughed coughing coughs cracked cramp
     cramping cramps crampy crying dehydrated depressed diarrhea diarrhoea discharge discomfort dizziness dizzy
@@ -26,21 +28,21 @@ SYMPTOMS = set(
     catching locking buckles buckling unsteadiness collapsed collapse blackout blackouts passed snuffly
     lock locks swells heal healed anemic anaemic cracks crack sugar sugars craving leak woozy
     hearing vision eyesight balance memory confused confusion urgency frequency nocturia incontinence leaking
-    hungry thirsty thirst low-mood nightmares gurgling reflux eating feeding drinking crawling steps therapy pounds belching hiccups pee peeing wee weeing""".split()
+    hungry thirsty thirst low-mood low sad suicide suicidal self-harm harming nightmares gurgling reflux eating feeding drinking crawling steps therapy pounds belching hiccups pee peeing wee weeing"""
 )
-ACTIVITY = set(
-    "walk walking walked sit sitting stand standing climb climbing stairs lift lifting lifted bend bending move moving movement step".split()
+ACTIVITY = listed(
+    "walk walking walked sit sitting stand standing climb climbing stairs lift lifting lifted bend bending move moving movement step"
 )
-BODY = set(
+BODY = listed(
     """abdomen abdominal ankle ankles arm arms armpit back belly bladder bone bones bottom bowel bowels breast breasts
-    calf calves cheek cheeks chest chin ear ears elbow elbows eye eyes eyelid face feet finger fingers fingertip foot
+    calf calves cheek cheeks chest chin ear ears eardrum eardrums grommets elbow elbows eye eyes eyelid face feet finger fingers fingertip foot
     forearm forehead gland glands groin gum gums hand hands head heart heel heels hip hips jaw joint joints kidney
     kidneys knee knees kneecap leg legs lip lips liver lung lungs mouth muscle muscles nail neck nose nostril palm
     pelvis rib ribs scalp shin shins shoulder shoulders side sides sinus sinuses skin sole spine stomach temple
     testicle urine thigh thighs throat thumb toe toes tongue tonsils tooth teeth tummy vagina waterworks wrist wrists
-    nipple buttock bum hamstring achilles ribcage""".split()
+    nipple buttock bum hamstring achilles ribcage"""
 )
-CONDITIONS = set(
+CONDITIONS = listed(
     """adenoma adhd allergies allergy anaemia anemia aneurysm angina appendicitis arrhythmia arthritis asthma autism
     bronchitis bursitis cancer cataract cataracts cellulitis chf cirrhosis colitis contusion copd covid crohn's
     cystitis dementia depression dermatitis diabetes diabetic diverticulitis eczema embolism emphysema endometriosis
@@ -52,9 +54,9 @@ CONDITIONS = set(
     sle sprain stenosis stroke syndrome tendinitis tendonitis tendinopathy thrombosis thyroid tonsillitis tuberculosis tumor tumour
     uti varicose vertigo virus viral attack failure cholesterol strain ulcer infection tear deficiency anxiety
     bronchiectasis concussion conjunctivitis fasciitis impetigo rosacea acne urticaria labyrinthitis preeclampsia
-    radiculopathy spondylosis lesion mass disease disorder condition conditions diagnosis bug illness""".split()
+    radiculopathy spondylosis lesion mass disease disorder condition conditions diagnosis bug illness"""
 )
-DRUG_WORDS = set(
+DRUG_WORDS = listed(
     """acetaminophen advil albuterol aleve allopurinol amoxicillin anti-inflammatory anti-inflammatories antibiotic
     antibiotics antidepressant antihistamine antihistamines aspirin augmentin benadryl botox bumex bupropion calpol
     capsule capsules codeine contraceptive contraception coumadin cozaar cream creams digoxin dioralyte diuretic
@@ -66,19 +68,19 @@ DRUG_WORDS = set(
     statins steroid steroids supplement supplements synthroid tablet tablets tramadol trulicity tylenol vaccine
     ventolin viagra vitamin vitamins warfarin xanax xarelto zoloft zyrtec claritin pepcid nexium prilosec omeprazole
     melatonin magnesium iron levothyroxine colchicine clindamycin sumatriptan naproxen voltaren diclofenac celebrex
-    coil mini-pill""".split()
+    coil mini-pill"""
 )
 DRUG_ENDINGS = re.compile(
     r"\w{3,}(?:pril|olol|statin|sartan|formin|azole|cillin|mycin|micin|prazole|gliptin|gliflozin|glutide|xaban|dipine|"
     r"thiazide|profen|oxicam|zepam|zolam|triptan|codone|oxetine|azepine|gabalin|parin|tidine|tadine|terol|sone|"
     r"solone|olone|floxacin|cycline|oprim|furantoin|fenadine|semide|actone|nidazole|vir|mab|lukast|amine|idone)s?"
 )
-FAMILY = set(
+FAMILY = listed(
     """aunt brother brothers cousin dad dad's daughter family father father's grandad grandads granddad grandfather
     grandma grandmother grandparents gran mother mother's mum mum's mom mom's nan parents relatives siblings sister sisters
-    son uncle runs hereditary genetic""".split()
+    son uncle runs hereditary genetic"""
 )
-SOCIAL = set(
+SOCIAL = listed(
     """alcohol alone accountant beer beers boyfriend builder caffeine carer cigarette cigarettes cigars coffee
     computer construction desk developer diet divorced drink drinking drinks driver drugs engineer exercise exercises
     exercising factory farmer farm flatmate flatmates garden gardening girlfriend glasses gym halls hiking house
@@ -86,7 +88,7 @@ SOCIAL = set(
     pack partner party pets physical pilates retired run running salt salty school separated shop shopping shops smoke
     smoked smoker smokes smoking sodium sport sports student studying swim swimming teacher teaching tobacco travel
     travelling uni university vape vaping vegan vegetarian walk walking wife widow widowed wine work worked working
-    works yoga chips cat cats dog single renovations lifting heavy boxes care home unit units""".split()
+    works yoga chips cat cats dog single renovations lifting heavy boxes care home unit units"""
 )
 PAST = re.compile(
     r"\b(?:in the past|past (?:medical |surgical )?history|medical history|surger(?:y|ies)|operations?|operated|diagnosed with|"
@@ -99,7 +101,7 @@ TIME = re.compile(
     r"september|october|november|december|christmas|easter|summer|winter|spring|fall|autumn|ago|since|constant\w*|"
     r"daily|weekly|sometimes|occasional\w*|always|once|twice|every|suddenly|gradually|recently|lately)\b"
 )
-FINDINGS = set(
+FINDINGS = listed(
     """affect alert bleeding bruise bruising cellulitis clear clonus color colour compression consolidation contraction
     crackles crepitus cranial crusting deformity deficit deficits distended distention ecchymosis edema oedema effusion
     elevated elevation erythema erythemia erythematous exudate flexion extension fluid fluent gait genitalia grip
@@ -109,8 +111,8 @@ FINDINGS = set(
     saturation saturations scaly sensation sensory sloughing soft strength swelling swollen tender tenderness varus
     valgus ventricles vision visual vitals wheeze wheezes wheezing regular redness rash pain painful straight pitting
     bony exposure fever warm discharge distress pallor well-nourished fussy thickened intact cracked dry skin
-    freely full fissure fissures cracks crack scar faded stable bruised irregular ligaments ligament scab pulses nails degrees trace anemic normal negative positive
-    acuity high weak weaker stiff drop range raise""".split()
+    bulging inflamed spots perforated enlarged freely full fissure fissures cracks crack scar faded stable bruised irregular ligaments ligament scab pulses nails degrees trace anemic normal negative positive
+    acuity high weak weaker stiff drop range raise"""
 )
 TESTS = re.compile(
     r"\b(?:x-?rays?|mri|ct|cat scan|scans?|ultrasound|echo(?:cardiogram)?|ekg|ecg|labs?|lab work|blood ?work|blood tests?|"
@@ -122,7 +124,7 @@ MEASURES = re.compile(
     r"\b(?:blood pressure|heart rate|pulse|temperature|oxygen|saturations?|respirations|respiratory rate|vital signs|vitals|"
     r"weight|bmi|sats|oxygenation)\b"
 )
-UNPLACED = set("this that these those it them here there one ones thing things such".split())
+UNPLACED = listed("this that these those it them here there one ones thing things such")
 
 
 def is_drug(low: str) -> bool:

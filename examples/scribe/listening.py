@@ -25,14 +25,17 @@ class Reading:
 def listen(*, transcript: Transcript) -> Reading:
     """Everything that may be said of the consultation, in the order in which it was said."""
     turns = [
-        cutting.of_turn(transcript=transcript, index=index, turn=turn) for index, turn in enumerate(transcript.turns)
+        cutting.of_turn(transcript=transcript, index=index, turn=turn)
+        for index, turn in enumerate(transcript.turns)
     ]
     turns = _numbered(_mended(turns))
     flat = [clause for turn in turns for clause in turn]
     listener = _Listener(transcript=transcript, roles=cast(clauses=flat), clauses=flat)
     for index, spoken in enumerate(turns):
         if spoken:
-            listener.hear(index=index, spoken=spoken, following=next((t for t in turns[index + 1 :] if t), []))
+            listener.hear(
+                index=index, spoken=spoken, following=next((t for t in turns[index + 1 :] if t), [])
+            )
     statements = sorted(listener.statements, key=lambda statement: statement.order)
     return Reading(statements=statements, clauses=flat, cast=listener.roles)
 
@@ -83,6 +86,10 @@ class _Listener:
         self.names = clinician.names_called(clauses, roles)
         self.patient = PatientSide(transcript=transcript, companion=roles.companion)
         self.from_clinician: list[Statement] = []
+        # Where the patient does not speak, it is somebody else who is called you.
+        cast_of = set(roles.roles.values())
+        alone = Role.COMPANION in cast_of and Role.PATIENT not in cast_of
+        self.addressed = roles.companion if alone else "patient"
         self.open: list[Clause] = []
         self.fresh = False  # nobody has begun to answer yet
         self.patient_heard = False
@@ -104,27 +111,51 @@ class _Listener:
             self.patient.turn_to(spoken)
         asked = questions.asked(spoken)
         if asked:
-            several = len(asked) > 1 or len([c for c in spoken if not questions.BACKCHANNEL.fullmatch(c.low)]) > 1
-            self.open = [] if several and self._overlapped(index, following[0].turn if following else None) else asked
+            several = (
+                len(asked) > 1
+                or len([c for c in spoken if not questions.BACKCHANNEL.fullmatch(c.low)]) > 1
+            )
+            self.open = (
+                []
+                if several and self._overlapped(index, following[0].turn if following else None)
+                else asked
+            )
             self.fresh = True
         elif not questions.is_backchannel(spoken):
             self.open, self.fresh = [], False
-        contradicted = bool(following) and following[0].lows[:1] == ["no"] and (
-            self.roles.roles[following[0].speaker] is not Role.CLINICIAN and not asked
+        contradicted = (
+            bool(following)
+            and following[0].lows[:1] == ["no"]
+            and (self.roles.roles[following[0].speaker] is not Role.CLINICIAN and not asked)
         )
         told = [clause for clause in spoken if not questions.is_question(clause)]
         if contradicted:
             told = told[:-1]
-        self.from_clinician += clinician.statements(clauses=told, names=self.names, dictating=not self.patient_heard)
+        self.from_clinician += clinician.statements(
+            clauses=told,
+            names=self.names,
+            dictating=not self.patient_heard,
+            addressed=self.addressed,
+        )
 
     def _overlapped(self, index: int, next_index: int | None) -> bool:
         """Both spoke at once: which of several questions is answered cannot be told."""
-        here, after = self.transcript.turns[index], [self.transcript.turns[next_index]] if next_index is not None else []
-        if not after or here.until is None or after[0].at is None or after[0].speaker == here.speaker:
+        here, after = (
+            self.transcript.turns[index],
+            [self.transcript.turns[next_index]] if next_index is not None else [],
+        )
+        if (
+            not after
+            or here.until is None
+            or after[0].at is None
+            or after[0].speaker == here.speaker
+        ):
             return False
         return after[0].at < here.until - 0.3
 
-    def _patient(self, *, spoken: list[Clause], by_patient: bool, following: Sequence[Clause]) -> None:
+    def _patient(
+        self, *, spoken: list[Clause], by_patient: bool, following: Sequence[Clause]
+    ) -> None:
         rest: Sequence[Clause] = spoken
         # "No." "Occasionally, yes.": the first word answered something else.
         goes_on = (
@@ -136,7 +167,15 @@ class _Listener:
         if goes_on and self.fresh:
             return
         fresh = self.fresh
+        self.patient.teller = "patient" if by_patient else self.roles.companion
         if self.open and self.fresh:
-            rest = self.patient.answer(spoken=spoken, open_questions=self.open, by_patient=by_patient)
+            rest = self.patient.answer(
+                spoken=spoken, open_questions=self.open, by_patient=by_patient
+            )
         self.fresh = False
-        self.patient.tell(clauses=rest, question=self.open[-1] if self.open else None, by_patient=by_patient, fresh=fresh)
+        self.patient.tell(
+            clauses=rest,
+            question=self.open[-1] if self.open else None,
+            by_patient=by_patient,
+            fresh=fresh,
+        )

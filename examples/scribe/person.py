@@ -5,30 +5,38 @@ Only persons and verb endings change. Whatever cannot be turned with certainty i
 
 from collections.abc import Sequence
 
-from examples.scribe.clauses import MORE_VERBS, VERBS
-from examples.scribe.words import ACRONYMS, Word
+from examples.scribe.grammar import MORE_VERBS, VERBS
+from examples.scribe.words import ACRONYMS, Word, listed
 
-UNCHANGED = set(
+UNCHANGED = listed(
     """ate became began bent bit blew bled bought broke brought built burnt came can can't cannot caught chose could
     couldn't cut did didn't dealt drank drew drove dug fell felt flew forgot fought found froze gave got had hadn't
     heard held hid hit hung hurt kept knew laid lay led left lent let lost made may met might must needn't paid put quit
     ran rang read rode rose said sat saw sent set shall shook should shouldn't shut slept smelt sold spent spilt spoke
     sprained stood stole stuck swam swore swelled swept taught threw thought told took tore used was wasn't went were
-    weren't will woke won't won wore would wouldn't wrote understood overslept withdrew split spread kind sort""".split()
+    weren't will woke won't won wore would wouldn't wrote understood overslept withdrew split spread kind sort"""
 )
-ADVERBS = set(
+ADVERBS = listed(
     """also just still really actually usually always never only definitely certainly probably first rarely often
     sometimes even currently already generally normally kinda sorta barely hardly ever now then recently mostly mainly
     maybe perhaps accidentally suddenly gradually simply once honestly quickly slowly typically strongly personally
-    occasionally regularly specifically finally absolutely frequently previously initially eventually""".split()
+    occasionally regularly specifically finally absolutely frequently previously initially eventually"""
 )
-NOT_VERBS = set(
+NOT_VERBS = listed(
     """a an the some any this that these those my your his her their our its in on at to for with of from by into over
     under and or but if when because as than so not no yes there here what which who where how why me him them us you
     he she it we they i too very more less both all one two three out up off down back today tonight again something
-    anything everything okay well about really quite around through against is-that right""".split()
+    anything everything okay well about really quite around through against is-that right"""
 )
-IRREGULAR = {"have": "has", "do": "does", "go": "goes", "be": "is", "am": "is", "are": "is", "have-not": "has not"}
+IRREGULAR = {
+    "have": "has",
+    "do": "does",
+    "go": "goes",
+    "be": "is",
+    "am": "is",
+    "are": "is",
+    "have-not": "has not",
+}
 NEGATED = {
     "don't": ("does not", "do not"), "haven't": ("has not", "have not"), "wasn't": ("was not", "were not"),
     "weren't": ("was not", "were not"), "didn't": ("did not", "did not"), "aren't": ("is not", "are not"),
@@ -37,9 +45,9 @@ NEGATED = {
     "hasn't": ("has not", "have not"), "can't": ("can't", "can't"), "won't": ("won't", "won't"),
     "mustn't": ("must not", "must not"), "cannot": ("cannot", "cannot"),
 }  # fmt: skip
-BASE_AFTER = set(
+BASE_AFTER = listed(
     "do does did don't doesn't didn't can can't cannot could couldn't will won't would wouldn't should shouldn't may "
-    "might must let make help to".split()
+    "might must let make help to"
 )
 
 
@@ -48,7 +56,11 @@ def singular(verb: str) -> str:
     low = verb.lower()
     if low in IRREGULAR:
         return IRREGULAR[low]
-    if low in UNCHANGED or (low.endswith("ing") and len(low) > 5) or low.endswith("ed") and low not in {"need", "feed", "bleed", "speed", "breed"}:
+    if (
+        low in UNCHANGED
+        or (low.endswith("ing") and len(low) > 5)
+        or (low.endswith("ed") and low not in {"need", "feed", "bleed", "speed", "breed"})
+    ):
         return low
     if low.endswith(("s", "x", "z", "ch", "sh")):
         return low + "es"
@@ -61,7 +73,9 @@ def piece(word: Word, *, first: bool = False) -> str:
     """One word as written in a note: names and sentence beginnings lose the capitals of speech."""
     text = word.text
     if text.lower() in ACRONYMS:
-        text = {"hba1c": "HbA1c", "egfr": "eGFR", "iga": "IgA", "igg": "IgG", "igm": "IgM"}.get(text.lower(), text.upper())
+        text = {"hba1c": "HbA1c", "egfr": "eGFR", "iga": "IgA", "igg": "IgG", "igm": "IgM"}.get(
+            text.lower(), text.upper()
+        )
     elif first and text[:1].isupper() and (text[1:].islower() or text == "A"):
         text = text.lower()
     return text
@@ -90,7 +104,9 @@ class Retelling:
         return None if self.refused or not self.out else " ".join(self.out).rstrip(",")
 
 
-def of_patient(*, words: Sequence[Word], drop_subject: bool = True, subject: str = "they") -> str | None:
+def of_patient(
+    *, words: Sequence[Word], drop_subject: bool = True, subject: str = "they"
+) -> str | None:
     """`I take them at night` as `takes them at night`. None if someone is addressed in it."""
     told = Retelling()
     items = list(words)
@@ -117,7 +133,15 @@ def of_patient(*, words: Sequence[Word], drop_subject: bool = True, subject: str
                 break
             continue
         if low in {"we", "we're", "we've", "we'll", "we'd"}:
-            told.add({"we": "they", "we're": "they are", "we've": "they have", "we'll": "they will", "we'd": "they would"}[low])
+            told.add(
+                {
+                    "we": "they",
+                    "we're": "they are",
+                    "we've": "they have",
+                    "we'll": "they will",
+                    "we'd": "they would",
+                }[low]
+            )
             index = _agree(told=told, items=items, index=index + 1, plural=True)
             continue
         replacement = {
@@ -141,20 +165,32 @@ def _subject(*, told: Retelling, items: list[Word], index: int, dropped: bool, p
     if not dropped:
         told.add(pronoun)
     glued = {
-        "i'm": ("is", "are"), "i've": ("has", "have"), "i'll": ("will", "will"), "i'd": (None, None),
+        "i'm": ("is", "are"), "i've": ("has", "have"), "i'll": ("will", "will"), "i'd": ("would", "would"),
     }.get(low)  # fmt: skip
     if glued is None:
         return _agree(told=told, items=items, index=index + 1, plural=not dropped)
     if low == "i'd":
-        following = next((w.low for w in items[index + 1 :] if w.kind == "word" and w.low not in ADVERBS), "")
-        told.add("had" if following.endswith("ed") or following in {"been", "had", "gone", "got", "taken", "seen"} else "would")
+        following = next(
+            (w.low for w in items[index + 1 :] if w.kind == "word" and w.low not in ADVERBS), ""
+        )
+        told.add(
+            "had"
+            if following.endswith("ed")
+            or following in {"been", "had", "gone", "got", "taken", "seen"}
+            else "would"
+        )
         return index + 1
     told.add(glued[0] if dropped else glued[1])
     return index + 1
 
 
 def _is_verb(low: str) -> bool:
-    return low in VERBS | MORE_VERBS | UNCHANGED or low in NEGATED or low.endswith(("ed", "n't")) or (low.endswith("ing") and len(low) > 5)
+    return (
+        low in VERBS | MORE_VERBS | UNCHANGED
+        or low in NEGATED
+        or low.endswith(("ed", "n't"))
+        or (low.endswith("ing") and len(low) > 5)
+    )
 
 
 def _agree(*, told: Retelling, items: list[Word], index: int, plural: bool) -> int:
@@ -173,7 +209,11 @@ def _agree(*, told: Retelling, items: list[Word], index: int, plural: bool) -> i
         return index
     if low in NEGATED:
         told.add(NEGATED[low][1 if plural else 0])
-        if low in {"don't", "didn't", "doesn't"} and index + 1 < len(items) and items[index + 1].kind == "word":
+        if (
+            low in {"don't", "didn't", "doesn't"}
+            and index + 1 < len(items)
+            and items[index + 1].kind == "word"
+        ):
             return index + 1
     elif low in {"kind", "sort"} and index + 1 < len(items) and items[index + 1].low == "of":
         told.add(f"{low} of")
@@ -186,7 +226,12 @@ def _agree(*, told: Retelling, items: list[Word], index: int, plural: bool) -> i
         told.add(low)
     else:
         told.add(singular(low))
-        if low == "try" and index + 2 < len(items) and items[index + 1].low == "and" and items[index + 2].kind == "word":
+        if (
+            low == "try"
+            and index + 2 < len(items)
+            and items[index + 1].low == "and"
+            and items[index + 2].kind == "word"
+        ):
             told.add(f"and {singular(items[index + 2].low)}")
             return index + 3
     return index + 1
@@ -210,9 +255,23 @@ def of_clinician(*, words: Sequence[Word], named: bool = False) -> str | None:
         elif low in {"you", "you're", "you've", "you'll", "you'd"}:
             index = _patient_subject(told=told, items=items, index=index)
         elif low in {"we", "we're", "we've", "we'll", "we'd"}:
-            told.add({"we": "the team", "we're": "the team is", "we've": "the team has", "we'll": "the team will", "we'd": "the team would"}[low])
-            index = _agree(told=told, items=items, index=index + 1, plural=False) if low == "we" else index + 1
-        elif low in {"let's", "lemme"} or (low == "let" and index + 1 < len(items) and items[index + 1].low in {"me", "us"}):
+            told.add(
+                {
+                    "we": "the team",
+                    "we're": "the team is",
+                    "we've": "the team has",
+                    "we'll": "the team will",
+                    "we'd": "the team would",
+                }[low]
+            )
+            index = (
+                _agree(told=told, items=items, index=index + 1, plural=False)
+                if low == "we"
+                else index + 1
+            )
+        elif low in {"let's", "lemme"} or (
+            low == "let" and index + 1 < len(items) and items[index + 1].low in {"me", "us"}
+        ):
             told.refused = True
         else:
             told.add(_clinician_word(told=told, word=word, leading=leading))
@@ -248,7 +307,12 @@ def _clinician_subject(*, told: Retelling, items: list[Word], index: int) -> int
 def _patient_subject(*, told: Retelling, items: list[Word], index: int) -> int:
     low = items[index].low
     before = told.out[-1].rstrip(",") if told.out else ""
-    glued = {"you're": ("is", "are"), "you've": ("has", "have"), "you'll": ("will", "will"), "you'd": ("would", "would")}.get(low)
+    glued = {
+        "you're": ("is", "are"),
+        "you've": ("has", "have"),
+        "you'll": ("will", "will"),
+        "you'd": ("would", "would"),
+    }.get(low)
     plural, told.named = told.named, True
     if glued:
         told.add("they" if plural else "the patient")
@@ -256,12 +320,32 @@ def _patient_subject(*, told: Retelling, items: list[Word], index: int) -> int:
         return index + 1
     following = [w for w in items[index + 1 :] if w.kind == "word" and w.low not in ADVERBS]
     immediate = items[index + 1] if index + 1 < len(items) else None
-    is_object = (
+    governed = (
+        before in VERBS | MORE_VERBS or (before.endswith(("ing", "ed")) and len(before) > 4)
+    ) and before not in TELLING
+    is_object = governed or (
         not following
         or immediate is None
         or immediate.kind != "word"
         or following[0].low in NOT_VERBS
-        or before in {"have", "let", "make", "help", "see", "want", "wants", "prescribe", "give", "for", "of", "with", "to", "on", "get"}
+        or before
+        in {
+            "have",
+            "let",
+            "make",
+            "help",
+            "see",
+            "want",
+            "wants",
+            "prescribe",
+            "give",
+            "for",
+            "of",
+            "with",
+            "to",
+            "on",
+            "get",
+        }
     )
     if is_object:
         told.add("them" if plural else "the patient")
@@ -270,7 +354,12 @@ def _patient_subject(*, told: Retelling, items: list[Word], index: int) -> int:
     return _agree(told=told, items=items, index=index + 1, plural=plural)
 
 
+TELLING = listed(
+    "think thinks thought know knows say says said hope believe believes feel feels see sees told guess suspect suspects wonder wonders "
+    "understand sure noticed mean means make if when is are was were has have had do does did can could will would should may might must"
+)
+
+
 def sentence_case(text: str) -> str:
     """The first letter a capital, the rest as it is."""
     return text[:1].upper() + text[1:]
-

@@ -14,7 +14,10 @@ from examples.scribe.speakers import Cast, Role
 
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
-SIDES = {"left": {"system": SNOMED, "code": "7771000", "display": "Left"}, "right": {"system": SNOMED, "code": "24028007", "display": "Right"}}
+SIDES = {
+    "left": {"system": SNOMED, "code": "7771000", "display": "Left"},
+    "right": {"system": SNOMED, "code": "24028007", "display": "Right"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ def _named_first(what: str) -> Known | None:
 def _hedged_elsewhere(known: Known, clauses: Sequence[Clause], *, but: Clause) -> bool:
     """Said again with a doubt after it was named, or never free of one."""
     return any(
-        known.words.search(clause.low) and NOT_SURE.search(clause.low) and not questions.is_question(clause)
+        known.words.search(clause.low)
+        and NOT_SURE.search(clause.low)
+        and not questions.is_question(clause)
         for clause in clauses
         if clause is not but and clause.number > but.number
     )

@@ -50,8 +50,8 @@ class Cast:
 def cast(*, clauses: Sequence[Clause]) -> Cast:
     """Read the labels, then listen whether they can be true."""
     labels = list(dict.fromkeys(clause.speaker for clause in clauses))
-    clinical = {label: 0 for label in labels}
-    personal = {label: 0 for label in labels}
+    clinical = dict.fromkeys(labels, 0)
+    personal = dict.fromkeys(labels, 0)
     for clause in clauses:
         clinical[clause.speaker] += len(CLINICAL_TURNS_OF_PHRASE.findall(clause.low))
         personal[clause.speaker] += len(PATIENT_TURNS_OF_PHRASE.findall(clause.low))
@@ -82,8 +82,10 @@ def cast(*, clauses: Sequence[Clause]) -> Cast:
 
     if len(of(Role.CLINICIAN)) == 1 and len(of(Role.PATIENT)) == 1 and len(labels) == 2:
         clinician, patient = of(Role.CLINICIAN)[0], of(Role.PATIENT)[0]
-        if clinical[patient] >= 3 and clinical[patient] >= 3 * max(1, clinical[clinician]) and (
-            personal[clinician] > personal[patient]
+        if (
+            clinical[patient] >= 3
+            and clinical[patient] >= 3 * max(1, clinical[clinician])
+            and (personal[clinician] > personal[patient])
         ):
             return Cast({clinician: Role.PATIENT, patient: Role.CLINICIAN}, exchanged=True)
     return Cast(roles, exchanged=False, companion=companion)

@@ -31,6 +31,7 @@ class Statement:
     link: str = ""  # how it hangs on the statement before it: ";" or "but"
     leans: bool = False  # without the statement before it, nobody knows what "it" is
     by_clinician: bool = False
+    teller: str = "patient"  # who denies or reports it
 
 
 NEGATIVE = re.compile(r"\b(?:no|not|never|none|nothing|without|cannot|nor|neither|denies|\w+n't)\b")
@@ -47,5 +48,9 @@ BROKEN = re.compile(
 def is_broken(text: str) -> bool:
     """Speech that lost its thread: no grammar to hold on to."""
     low = text.lower()
-    return bool(BROKEN.search(low.replace(",", "")) or re.search(r"\b(?:won't|can't|don't|didn't|doesn't|wouldn't|not|has|have|is|are|they),", low))
-
+    return bool(
+        BROKEN.search(low.replace(",", ""))
+        or re.search(
+            r"\b(?:won't|can't|don't|didn't|doesn't|wouldn't|not|has|have|is|are|they),", low
+        )
+    )

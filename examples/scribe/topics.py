@@ -37,30 +37,56 @@ def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
     found = lexicon.counts(list(lows))
     negative = bool(NEGATIVE.search(low)) or low == question
     complaint = found["symptom"] or found["body"]
-    if found["drug"] and re.search(r"\b(?:gave me|reaction|rash|hives|swelled|swell)\b", low) and not re.search(r"\bfor (?:the|my) rash\b", low):
-        return Section.MEDICATION
-    if re.search(r"\bdos(?:e|age)\b", question) and re.search(r"\b(?:mg|milligrams?|micrograms?|mcg|units?|tablets?|puffs?|grams?)\b", low):
-        return Section.MEDICATION
-    if ALLERGY.search(low) or (
-        ALLERGY.search(question) and (found["drug"] or found["condition"] or negative or found["symptom"])
+    if (
+        found["drug"]
+        and re.search(r"\b(?:gave me|reaction|rash|hives|swelled|swell)\b", low)
+        and not re.search(r"\bfor (?:the|my) rash\b", low)
     ):
         return Section.MEDICATION
-    relative = found["family"] and not re.search(r"\b(?:live|lives|living|helping|helped|worried about)\b", low)
-    if relative and (found["condition"] or (found["symptom"] and FAMILY.search(question)) or re.search(r"\bdied|passed away\b", low)):
+    if re.search(r"\bdos(?:e|age)\b", question) and re.search(
+        r"\b(?:mg|milligrams?|micrograms?|mcg|units?|tablets?|puffs?|grams?)\b", low
+    ):
+        return Section.MEDICATION
+    if ALLERGY.search(low) or (
+        ALLERGY.search(question)
+        and (found["drug"] or found["condition"] or negative or found["symptom"])
+    ):
+        return Section.MEDICATION
+    relative = found["family"] and not re.search(
+        r"\b(?:live|lives|living|helping|helped|worried about)\b", low
+    )
+    if relative and (
+        found["condition"]
+        or (found["symptom"] and FAMILY.search(question))
+        or re.search(r"\bdied|passed away\b", low)
+    ):
         return Section.BACKGROUND
-    if FAMILY.search(question) and (relative or negative or re.search(r"adopted|healthy|unknown", low)):
+    if FAMILY.search(question) and (
+        relative or negative or re.search(r"adopted|healthy|unknown", low)
+    ):
         return Section.BACKGROUND
-    if SOCIAL.search(question) and not found["symptom"] and (found["social"] or low == question or len(lows) <= 14):
+    if (
+        SOCIAL.search(question)
+        and not found["symptom"]
+        and (found["social"] or low == question or len(lows) <= 14)
+    ):
         return Section.SOCIAL
     if re.search(r"medical (?:problems?|conditions?|history)|illness", low):
         return Section.BACKGROUND
-    if negative and re.search(r"\bmedic(?:ation|ations|ine|ines)\b|\bmeds\b", low) and not complaint:
+    if (
+        negative
+        and re.search(r"\bmedic(?:ation|ations|ine|ines)\b|\bmeds\b", low)
+        and not complaint
+    ):
         return Section.MEDICATION
     if MEDICATION.search(question) and (found["drug"] or negative) and not found["symptom"]:
         return Section.MEDICATION
     if found["drug"]:
         present = re.search(r"\b(?:take|takes|taking|i'm on|am on|i use|using|inhalers?)\b", low)
-        past = re.search(r"\b(?:took|tried|started|stopped|bought|put|given|gave|used|got|just taking|helped?|help|last night)\b", low)
+        past = re.search(
+            r"\b(?:took|tried|started|stopped|bought|put|given|gave|used|got|just taking|helped?|help|last night)\b",
+            low,
+        )
         return Section.MEDICATION if present and not past and not complaint else Section.HISTORY
     if lexicon.PAST.search(low) and not FEELS.search(low):
         return Section.BACKGROUND
@@ -68,12 +94,24 @@ def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
         return Section.BACKGROUND
     if HABITS.search(low) and not complaint:
         return Section.SOCIAL
-    if complaint or found["activity"] or found["condition"] or lexicon.MEASURES.search(low) or lexicon.TESTS.search(low) or FEELS.search(low):
+    if (
+        complaint
+        or found["activity"]
+        or found["condition"]
+        or lexicon.MEASURES.search(low)
+        or lexicon.TESTS.search(low)
+        or FEELS.search(low)
+    ):
         return Section.HISTORY
-    if asked and lexicon.TIME.search(low) and re.match(
-        r"(?:it|it's|that|that's|about|since|for|just|only|probably|maybe|around|i think|a|an|the last|on|in|this|every|most|all|from|over|within|two|three|four|five|six|yesterday|today)\b",
-        low,
-    ) and len(lows) <= 20:
+    if (
+        asked
+        and lexicon.TIME.search(low)
+        and re.match(
+            r"(?:it|it's|that|that's|about|since|for|just|only|probably|maybe|around|i think|a|an|the last|on|in|this|every|most|all|from|over|within|two|three|four|five|six|yesterday|today)\b",
+            low,
+        )
+        and len(lows) <= 20
+    ):
         return Section.HISTORY
     if asked and set(lows) & NUMBER_WORDS and any(lexicon.counts(list(asked)).values()):
         return Section.HISTORY

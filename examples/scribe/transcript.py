@@ -121,10 +121,10 @@ def from_text(*, text: str, title: str) -> Transcript:
 
 
 def _seconds(clock: re.Match[str]) -> float:
-    first, second, third = (int(part) if part else None for part in clock.groups())
-    if third is None:
+    first, second = int(clock[1]), int(clock[2])
+    if clock[3] is None:
         return float(first * 60 + second)
-    return float(first * 3600 + second * 60 + third)
+    return float(first * 3600 + second * 60 + int(clock[3]))
 
 
 def _decode(*, path: Path) -> str:

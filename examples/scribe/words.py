@@ -17,6 +17,13 @@ TOKEN = re.compile(
     r"|['’][^\W\d_]+"
     r"|[^\w\s]"
 )
+
+
+def listed(words: str) -> frozenset[str]:
+    """A word list written as running text."""
+    return frozenset(words.split())
+
+
 STOPS = {".", "?", "!"}
 PAUSES = {",", ";", ":", "-", "–", "—", "...", "…", "..", "...."}
 FILLERS = {
@@ -41,17 +48,20 @@ SLANG = {
     "cuz": "because", "'cos": "because", "dunno": "don't know", "yeah": "yes",
     "yep": "yes", "yup": "yes", "nope": "no", "nah": "no", "ok": "okay", "alright": "okay", "mum's": "mum's",
 }  # fmt: skip
-NUMBER_WORDS = set(
+NUMBER_WORDS = listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand".split()
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand"
 )
-LIKE_AFTER = set("have has had having got get gave me just more really maybe say was the this a".split())
-LIKE_BEFORE = set(
-    "really super very quite just so completely properly totally a-bit maybe about around every".split()
+LIKE_AFTER = listed("have has had having got get gave me just more really maybe say was the this a")
+LIKE_BEFORE = listed(
+    "really super very quite just so completely properly totally a-bit maybe about around every"
 )
-ACRONYMS = set(
+STAMMERED = listed(
+    "you your i i've i'm i'll i'd you're we're it'll and the it it's we so no yes that that's there there's my but is was do don't have a to he she they this when"
+)
+ACRONYMS = listed(
     "mri ct ecg ekg cbc crp tsh gi copd uti ibs bp hiv gp er icu ent mcl acl pcp ivf sle dvt cpap psa inr esr "
-    "iga igg igm nsaid nsaids tb std sti ldl hdl bmi tia aaa a1c hba1c egfr uv iv".split()
+    "iga igg igm nsaid nsaids tb std sti ldl hdl bmi tia aaa a1c hba1c egfr uv iv"
 )
 ABBREVIATED = {"dr", "mr", "mrs", "ms", "st", "prof", "vs"}
 
@@ -104,11 +114,7 @@ def _joined(words: list[Word]) -> list[Word]:
         previous = out[-1] if out else None
         low = word.low
         if word.kind != "word":
-            if (
-                previous is not None
-                and word.text == "."
-                and previous.low in ABBREVIATED
-            ):
+            if previous is not None and word.text == "." and previous.low in ABBREVIATED:
                 continue
             out.append(word)
             continue
@@ -120,13 +126,14 @@ def _joined(words: list[Word]) -> list[Word]:
             if pair:
                 out[-1:] = _in_place(pair, previous.start, word.end, word.doubtful)
                 continue
-            if word.text == "%" :
+            if word.text == "%":
                 out[-1] = replace(previous, text=f"{previous.text}%", end=word.end)
                 continue
-        stammer = re.fullmatch(r"([^\W_]+)-((?:[^\W_]|['’])+.*)", word.text)
-        if stammer and stammer[2].lower().startswith(stammer[1].lower()):
-            word = replace(word, text=stammer[2])
-            low = word.low
+        first, dash, second = low.partition("-")
+        if dash and second in STAMMERED and second.startswith(first):
+            # "y-you"; but never into a name: co-codamol stays what it is.
+            out += _in_place(second, word.start, word.end, word.doubtful)
+            continue
         if word.text.endswith("-"):
             bare = replace(word, text=word.text.rstrip("-'"))
             out += [bare, Word("-", word.end - 1, word.end, "cut")]
@@ -177,7 +184,9 @@ def _without_fillers(words: list[Word]) -> list[Word]:
             if phrase:
                 index += phrase
                 continue
-            emergency_room = word.low == "er" and index and words[index - 1].low in {"the", "to", "an"}
+            emergency_room = (
+                word.low == "er" and index and words[index - 1].low in {"the", "to", "an"}
+            )
             if (word.low in FILLERS and not emergency_room) or (
                 word.low == "like" and _like_is_filler(words, index)
             ):
@@ -189,28 +198,45 @@ def _without_fillers(words: list[Word]) -> list[Word]:
 
 
 def _phrase_at(words: list[Word], index: int) -> int:
+    """How many words from here are a phrase that says nothing; 0 where it is meant."""
     for phrase in FILLER_PHRASES:
-        here = words[index : index + len(phrase)]
-        if tuple(word.low for word in here) != phrase:
+        size = len(phrase)
+        if tuple(word.low for word in words[index : index + size]) != phrase:
             continue
-        if phrase[:2] == ("you", "know"):
-            before = words[index - 1].low if index else ""
-            after = words[index + len(phrase)].low if index + len(phrase) < len(words) else ""
-            if before in {"do", "did", "as", "if", "that", "let", "don't", "didn't", "what", "you"} or after in {
-                "what", "how", "if", "why", "which", "where", "who",
-            }:  # fmt: skip
-                continue
-        if phrase == ("i", "don't", "know"):
-            after = words[index + 3] if index + 3 < len(words) else None
-            if after is not None and after.kind == "word" and after.low not in STARTS:
-                continue
+        before = words[index - 1] if index else None
+        after = words[index + size] if index + size < len(words) else None
+        if phrase[:2] == ("you", "know") and (
+            (before is not None and before.low in KNOWING)
+            or (
+                after is not None
+                and after.low in {"what", "how", "if", "why", "which", "where", "who", "that", "it"}
+            )
+        ):
+            continue
+        if (
+            phrase == ("i", "don't", "know")
+            and after is not None
+            and after.kind == "word"
+            and after.low not in STARTS
+        ):
+            continue
         if phrase in {("i'd", "say"), ("i", "would", "say")}:
-            after = words[index + len(phrase)] if index + len(phrase) < len(words) else None
-            after = words[index + len(phrase) + 1] if after is not None and after.kind == "pause" and index + len(phrase) + 1 < len(words) else after
-            if index == 0 or after is None or after.low not in NUMBER_WORDS | {"a", "about", "maybe", "around", "probably"} and not after.low[:1].isdigit():
+            if after is not None and after.kind == "pause" and index + size + 1 < len(words):
+                after = words[index + size + 1]
+            if before is None or after is None or not _is_about_a_number(after):
                 continue
-        return len(phrase)
+        return size
     return 0
+
+
+KNOWING = listed("do did as if that let don't didn't what you")
+
+
+def _is_about_a_number(word: Word) -> bool:
+    return (
+        word.low in NUMBER_WORDS | {"a", "about", "maybe", "around", "probably"}
+        or word.low[:1].isdigit()
+    )
 
 
 def _like_is_filler(words: list[Word], index: int) -> bool:
@@ -218,8 +244,27 @@ def _like_is_filler(words: list[Word], index: int) -> bool:
     after = words[index + 1] if index + 1 < len(words) else None
     if before is None or after is None or before.kind != "word" or after.kind != "word":
         # "like" between pauses; but "things like, gout" gives examples.
-        return not (before is not None and before.low in {"things", "something", "anything", "feels", "looks"})
-    if before.low in {"i", "we"} and after.low in {"breathe", "feel", "get", "go", "went", "felt", "was", "have", "had", "can", "can't", "try", "woke", "fell", "cough"}:
+        return not (
+            before is not None
+            and before.low in {"things", "something", "anything", "feels", "looks"}
+        )
+    if before.low in {"i", "we"} and after.low in {
+        "breathe",
+        "feel",
+        "get",
+        "go",
+        "went",
+        "felt",
+        "was",
+        "have",
+        "had",
+        "can",
+        "can't",
+        "try",
+        "woke",
+        "fell",
+        "cough",
+    }:
         return True
     if before.low in {"feel", "feels", "felt", "look", "looks", "looked", "seem", "seems", "things", "something",
                       "anything", "nothing", "sound", "sounds", "sounded", "would", "i'd", "you'd", "symptoms",
@@ -235,7 +280,7 @@ def _like_is_filler(words: list[Word], index: int) -> bool:
 
 
 def _without_fragments(words: list[Word]) -> list[Word]:
-    """"ex- exerting": the fragment goes. "this- let's": the break stays, as a break."""
+    """ "ex- exerting": the fragment goes. "this- let's": the break stays, as a break."""
     out: list[Word] = []
     for index, word in enumerate(words):
         if word.kind == "cut" and out and index + 1 < len(words):
@@ -251,7 +296,10 @@ def _without_fragments(words: list[Word]) -> list[Word]:
                 fragment.kind == "word"
                 and len(fragment.text) <= 3
                 and words[index + 1].kind in {"pause", "word"}
-                and not re.fullmatch(r"(?:i|a|to|in|on|it|is|we|you|the|and|or|of|do|so|no|my|was|had|are)", fragment.low)
+                and not re.fullmatch(
+                    r"(?:i|a|to|in|on|it|is|we|you|the|and|or|of|do|so|no|my|was|had|are)",
+                    fragment.low,
+                )
             ):
                 out.pop()
                 continue
@@ -260,7 +308,7 @@ def _without_fragments(words: list[Word]) -> list[Word]:
 
 
 def _without_repeats(words: list[Word]) -> list[Word]:
-    """"i , i just": only the last of equal starts stays."""
+    """ "i , i just": only the last of equal starts stays."""
     changed = True
     while changed:
         changed = False
@@ -269,14 +317,15 @@ def _without_repeats(words: list[Word]) -> list[Word]:
         for size in range(6, 0, -1):
             for at in range(len(places) - 2 * size + 1):
                 first, second = lows[at : at + size], lows[at + size : at + 2 * size]
-                if first != second or (size == 1 and (first[0] in NUMBER_WORDS or first[0].isdigit())):
+                if first != second or (
+                    size == 1 and (first[0] in NUMBER_WORDS or first[0].isdigit())
+                ):
                     continue
                 between = words[places[at] : places[at + size]]
                 if any(word.kind in {"stop", "gap"} for word in between):
                     continue
-                if size == 1 and first[0] in {"had", "that"} and places[at + 1] == places[at] + 1:
-                    if first[0] == "had":
-                        continue
+                if size == 1 and first[0] == "had" and places[at + 1] == places[at] + 1:
+                    continue  # "had had" is grammar
                 del words[places[at] : places[at + size]]
                 changed = True
                 break
@@ -285,21 +334,29 @@ def _without_repeats(words: list[Word]) -> list[Word]:
     return words
 
 
-AFTER_WHICH_ONE_STARTS = set("and but so because like yes no when if then".split())
-STARTS = set("i i'm i've i'd it it's we we're they they're he she you you're you've there there's that's".split())
-MERE = set(
+AFTER_WHICH_ONE_STARTS = listed("and but so because like yes no when if then")
+STARTS = listed(
+    "i i'm i've i'd it it's we we're they they're he she you you're you've there there's that's"
+)
+MERE = listed(
     "just really kind of sort kinda usually normally actually otherwise also still now then well feel think guess mean so very quite "
-    "was a bit have had got been am on in at to for with".split()
+    "was a bit have had got been am on in at to for with"
 )
 
 
 def _without_false_starts(words: list[Word]) -> list[Word]:
-    """"I kind of, normally I can walk": what the speaker gave up is not what they said."""
+    """ "I kind of, normally I can walk": what the speaker gave up is not what they said."""
     _given_up(words)
     index = 0
     while index < len(words):
         word = words[index]
-        if word.kind != "word" or word.low not in STARTS or (index and words[index - 1].kind == "word" and words[index - 1].low in {"if", "when"}):
+        if (
+            word.kind != "word"
+            or word.low not in STARTS
+            or (
+                index and words[index - 1].kind == "word" and words[index - 1].low in {"if", "when"}
+            )
+        ):
             index += 1
             continue
         base = word.low.split("'")[0]
@@ -307,18 +364,37 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
             here = words[later]
             if here.kind in {"stop", "gap"}:
                 break
-            if here.kind == "word" and here.low in STARTS and (
-                later == index + 1 or here.low.split("'")[0] == base or all(w.kind == "pause" for w in words[index + 1 : later])
+            if (
+                here.kind == "word"
+                and here.low in STARTS
+                and (
+                    later == index + 1
+                    or here.low.split("'")[0] == base
+                    or all(w.kind == "pause" for w in words[index + 1 : later])
+                )
             ):
                 between = words[index + 1 : later]
                 paused = any(w.kind == "pause" for w in between)
-                opens = not index or words[index - 1].kind != "word" or words[index - 1].low in AFTER_WHICH_ONE_STARTS
+                opens = (
+                    not index
+                    or words[index - 1].kind != "word"
+                    or words[index - 1].low in AFTER_WHICH_ONE_STARTS
+                )
                 silent = all(w.kind == "pause" for w in between)
-                if silent and between and here.low != word.low and word.low in {"i", "it", "we", "they", "i've", "i'm"}:
+                if (
+                    silent
+                    and between
+                    and here.low != word.low
+                    and word.low in {"i", "it", "we", "they", "i've", "i'm"}
+                ):
                     del words[index:later]
                     index -= 1
                     break
-                if not between and here.low != word.low and (not opens or word.low in {"you", "it", "there", "that's"}):
+                if (
+                    not between
+                    and here.low != word.low
+                    and (not opens or word.low in {"you", "it", "there", "that's"})
+                ):
                     break
                 if not between and here.low != word.low:
                     del words[index]
@@ -326,9 +402,18 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
                     break
                 mere = all(w.kind != "word" or w.low in MERE for w in between)
                 meant = any(w.low in {"think", "guess", "mean", "feel"} for w in between)
-                broken = any(w.kind == "cut" or w.text == "-" for w in between) and len(between) <= 4 and here.low == word.low
-                if broken or (mere and (paused or not meant) and len(between) <= (5 if paused else 2)):
-                    last_pause = max((k for k in range(index, later) if words[k].kind in {"pause", "cut"}), default=later - 1)
+                broken = (
+                    any(w.kind == "cut" or w.text == "-" for w in between)
+                    and len(between) <= 4
+                    and here.low == word.low
+                )
+                if broken or (
+                    mere and (paused or not meant) and len(between) <= (5 if paused else 2)
+                ):
+                    last_pause = max(
+                        (k for k in range(index, later) if words[k].kind in {"pause", "cut"}),
+                        default=later - 1,
+                    )
                     del words[index : last_pause + 1]
                     index -= 1
                 break
@@ -337,7 +422,7 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
 
 
 def _given_up(words: list[Word]) -> None:
-    """"I don't feel, I don't really feel": begun again with the same two words; and "I think ... I think"."""
+    """ "I don't feel, I don't really feel": begun again with the same two words; and "I think ... I think"."""
     index = 0
     while index < len(words) - 3:
         pair = (words[index].low, words[index + 1].low)
@@ -357,11 +442,11 @@ def _given_up(words: list[Word]) -> None:
         index += 1
 
 
-RUNS_ON = set(
+RUNS_ON = listed(
     "i i'm i've i'd i'll a an the my your his her their our of to in on at for with from by and or but that was were is are am be "
-    "been being have has had do does did it's don't didn't can can't could would will very really quite so just about "
+    "been being have has had do does did it's don't didn't can can't could would will very quite so just about "
     "like some any not this these those into which who than as called feel feeling feels felt having got get take "
-    "taking bit more".split()
+    "taking bit more"
 )
 
 
@@ -388,7 +473,13 @@ def render(words: Sequence[Word]) -> str:
         elif word.kind == "word":
             piece = word.text
             if piece.lower() in ACRONYMS:
-                piece = "HbA1c" if piece.lower() == "hba1c" else "eGFR" if piece.lower() == "egfr" else piece.upper()
+                piece = (
+                    "HbA1c"
+                    if piece.lower() == "hba1c"
+                    else "eGFR"
+                    if piece.lower() == "egfr"
+                    else piece.upper()
+                )
                 piece = {"IGA": "IgA", "IGG": "IgG", "IGM": "IgM"}.get(piece, piece)
             text += (" " if text else "") + piece
     return text

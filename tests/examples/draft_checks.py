@@ -13,18 +13,21 @@ FEWEST_SENTENCES, FEWEST_SECTIONS, LONGEST_RUN = 5, 3, 25
 
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter dozen"
-NUMBER = re.compile(rf"\d+(?:[.,/:]\d+)*|[½¼¾]|\b(?:{'|'.join((ONES + ' ' + TENS).split())})(?:[- ](?:{'|'.join(ONES.split())}))?\b", re.I)
+NUMBER = re.compile(
+    rf"\d+(?:[.,/:]\d+)*|[½¼¾]|\b(?:{'|'.join((ONES + ' ' + TENS).split())})(?:[- ](?:{'|'.join(ONES.split())}))?\b",
+    re.IGNORECASE,
+)
 UNIT = re.compile(
     r"\b(?:mg|milligrams?|mcg|micrograms?|µg|ml|millilit(?:er|re)s?|lit(?:er|re)s?|kg|kilos?|kilograms?|grams?|pounds?|lbs?|ounces?|cm|centimet(?:er|re)s?|millimet(?:er|re)s?|"
     r"mm|inch(?:es)?|feet|percent|%|units?|puffs?|tablets?|capsules?|drops|degrees|beats|years?|months?|weeks?|days?|hours?|minutes?|seconds?)(?:\b|(?<=%))",
-    re.I,
+    re.IGNORECASE,
 )
 DRUG = re.compile(
     r"\b(?:\w{3,}(?:pril|olol|statin|sartan|formin|azole|cillin|mycin|prazole|gliptin|gliflozin|xaban|dipine|thiazide|profen|oxicam|azepam|triptan|oxetine|methasone|semide|thyroxine|tadine|fenadine)|"
     r"warfarin|aspirin|paracetamol|acetaminophen|tylenol|motrin|insulin|methotrexate|prednisone|prednisolone|hydrocortisone|steroids?|antibiotics?|antihistamines?|"
     r"lasix|bumex|cozaar|norvasc|farxiga|miralax|levothyroxine|epinephrine|penicillin|latex|codeine|morphine|vitamin d|folic acid|iron|diclofenac|naproxen|piriton|nitrofurantoin|trimethoprim|"
     r"dioralyte|emollients?|microgynon|furosemide|cetirizine|digoxin|gabapentin)\b",
-    re.I,
+    re.IGNORECASE,
 )
 PROBLEM = re.compile(
     r"\b(?:chest pain|pain|aches?|sore throat|fevers?|chills|coughs?|wheez\w+|short(?:ness)? of breath|breathless\w*|dizz\w+|lightheaded|nausea|vomit\w*|diarrh\w+|constipat\w+|headaches?|rash\w*|"
@@ -32,28 +35,50 @@ PROBLEM = re.compile(
     r"dermatitis|arthritis|osteoarthritis|gout|cancer|heart failure|heart attack|heart murmur|murmurs?|atrial fibrillation|pneumonia|infections?|cystitis|uti|gastroenteritis|bursitis|fractures?|"
     r"strain|sprain|contusion|tenderness|effusion|embolism|migraines?|depress\w*|anxi\w+|an(?:a)?emi[ac]|hypothyroidism|osteoporosis|autism|reflux|lesion|adenoma|ulcers?|cellulitis|osteomyelitis|"
     r"lymphadenopathy|allerg\w+|pregnan\w+|fatigue\w*|tired\w*|sweats?|sweating|discharge|lumps?|bruise\w*|crackles|rales|rhonchi)\b",
-    re.I,
+    re.IGNORECASE,
 )
-SIDE = re.compile(r"\b(?:left|right|both|bilateral(?:ly)?)\b(?! (?:now|away|here|there|then|after|before|next|where|thing|amount|course|time|ones?|above|below)\b)", re.I)
-NEGATOR = re.compile(r"\b(?:no|not|never|none|nor|neither|nothing|without|denie[sd]|deny|cannot|nope|nah|\w+n['’]t)\b|\bn['’]t\b", re.I)
+SIDE = re.compile(
+    r"\b(?:left|right|both|bilateral(?:ly)?)\b(?! (?:now|away|here|there|then|after|before|next|where|thing|amount|course|time|ones?|above|below)\b)",
+    re.IGNORECASE,
+)
+NEGATOR = re.compile(
+    r"\b(?:no|not|never|none|nor|neither|nothing|without|denie[sd]|deny|cannot|nope|nah|\w+n['’]t)\b|\bn['’]t\b",
+    re.IGNORECASE,
+)
 HEDGE = re.compile(
     r"\b(?:thinks?|thought|believes?|guess\w*|suppose\w*|might|may|maybe|perhaps|probabl[ey]|possibl[ey]|likely|wonder\w*|suspect\w*|could|seem\w*|appear\w*|looks? like|sounds? like|"
     r"sounds|not sure|consistent|would|feels? like|suggest\w*|can|sometimes|concerned|hopefully)\b",
-    re.I,
+    re.IGNORECASE,
 )
-CONDITION = re.compile(r"\b(?:if|unless|in case|when|while|until|after|before|so that|as long as|about|for)\b", re.I)
-SUPPOSED = re.compile(r"\b(?:if|unless|in case)\b", re.I)
+CONDITION = re.compile(
+    r"\b(?:if|unless|in case|when|while|until|after|before|so that|as long as|about|for)\b",
+    re.IGNORECASE,
+)
+SUPPOSED = re.compile(r"\b(?:if|unless|in case)\b", re.IGNORECASE)
 RELATIVE = re.compile(
-    r"\b(?:mother|father|mum|mom|dad|grand\w+|brother|sister|aunt|uncle|cousin|son|daughter|wife|husband|partner|twin|grandad\w*|he|she|his|her|family|colleague)\b", re.I
+    r"\b(?:mother|father|mum|mom|dad|grand\w+|brother|sister|aunt|uncle|cousin|son|daughter|wife|husband|partner|twin|grandad\w*|he|she|his|her|family|colleague)\b",
+    re.IGNORECASE,
 )
-FILLER = re.compile(r"<[^>]*>|(?<![\w-])(?:um+|uh+|erm|hmm+|mm-hmm|you know|ohh)(?![\w-])", re.I)
-YES = re.compile(r"^\W*(?:(?:uh|um|so|well|oh+)\W+)*(?:yes|yeah|yep|yup|correct|that's right|i (?:do|have|am|did)\b(?!n't))", re.I)
-NO = re.compile(r"^\W*(?:(?:uh|um|so|well|oh+|i)\W+)*(?:no|nope|nah|not|none|never|nothing|neither|don['’]t|haven['’]t)\b", re.I)
+FILLER = re.compile(
+    r"<[^>]*>|(?<![\w-])(?:um+|uh+|erm|hmm+|mm-hmm|you know|ohh)(?![\w-])", re.IGNORECASE
+)
+YES = re.compile(
+    r"^\W*(?:(?:uh|um|so|well|oh+)\W+)*(?:yes|yeah|yep|yup|correct|that's right|i (?:do|have|am|did)\b(?!n't))",
+    re.IGNORECASE,
+)
+NO = re.compile(
+    r"^\W*(?:(?:uh|um|so|well|oh+|i)\W+)*(?:no|nope|nah|not|none|never|nothing|neither|don['’]t|haven['’]t)\b",
+    re.IGNORECASE,
+)
 ASKING = re.compile(
-    r"^\W*(?:(?:and|so|but|okay|um|uh|or|you said|for example|also)\W+)*(?:any|do|did|have|has|are|is|was|were|can|could|how|what|where|when|who|no|you|you're|your|tell|don't|haven't)\b", re.I
+    r"^\W*(?:(?:and|so|but|okay|um|uh|or|you said|for example|also)\W+)*(?:any|do|did|have|has|are|is|was|were|can|could|how|what|where|when|who|no|you|you're|your|tell|don't|haven't)\b",
+    re.IGNORECASE,
 )
-TELLING = re.compile(r"\b(?:i|i['’]\w+|my|me|he|she|it|it['’]s|is|are|was|were|has|had|have|felt|died)\b", re.I)
-WORD = re.compile(r"[a-z0-9½¼¾]+(?:['’./:][a-z0-9]+)*", re.I)
+TELLING = re.compile(
+    r"\b(?:i|i['’]\w+|my|me|he|she|it|it['’]s|is|are|was|were|has|had|have|felt|died)\b",
+    re.IGNORECASE,
+)
+WORD = re.compile(r"[a-z0-9½¼¾]+(?:['’./:][a-z0-9]+)*", re.IGNORECASE)
 QUOTATION = re.compile(r"[\"“]([^\"”]+)[\"”]")
 CLINICIAN = re.compile(r"(?i)\b(?:doctor|dr|clinician|nurse|gp|physician|provider)\b")
 
@@ -77,9 +102,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
     """Spans of sentences: a line, or what ends in . ? ! before a blank; not inside quotation marks."""
     spans, start, quoted = [], 0, False
     for place, character in enumerate(text):
-        if character in "\"“”":
+        if character in '"“”':
             quoted = not quoted
-        ends = character == "\n" or (character in ".!?" and not quoted and text[place + 1 : place + 2] in {"", " ", "\n"})
+        ends = character == "\n" or (
+            character in ".!?" and not quoted and text[place + 1 : place + 2] in {"", " ", "\n"}
+        )
         if ends:
             stop = place if character == "\n" else place + 1
             if text[start:stop].strip():
@@ -99,10 +126,15 @@ def statements(proposal: Mapping[str, Any]) -> list[Said]:
         path = f"/sections/{number}/text"
         for start, end in sentences(section["text"]):
             items = sorted(
-                (e for e in note["evidence"] if e["path"] == path and e["span"] == [start, end]), key=lambda e: e["start"]
+                (e for e in note["evidence"] if e["path"] == path and e["span"] == [start, end]),
+                key=lambda e: e["start"],
             )
             found.append(
-                Said(section["text"][start:end], tuple(e["quote"] for e in items), tuple((e["start"], e["end"]) for e in items))
+                Said(
+                    section["text"][start:end],
+                    tuple(e["quote"] for e in items),
+                    tuple((e["start"], e["end"]) for e in items),
+                )
             )
     return found
 
@@ -116,12 +148,17 @@ def faults(proposal: Mapping[str, Any], source: str) -> list[str]:
         found.append(f"only {len(said)} sentences")
     if len(sections) < FEWEST_SECTIONS:
         found.append(f"only {len(sections)} sections")
-    if not any(not QUOTATION.sub("", one.text).strip(" .:").lower() in {"patient", "clinician"} for one in said):
+    if not any(
+        QUOTATION.sub("", one.text).strip(" .:").lower() not in {"patient", "clinician"}
+        for one in said
+    ):
         found.append("nothing but quotations")
-    for change in proposal["changes"]:
-        for item in change["evidence"]:
-            if source[item["start"] : item["end"]] != item["quote"]:
-                found.append(f"quote is not the source at {item['start']}")
+    found += [
+        f"quote is not the source at {item['start']}"
+        for change in proposal["changes"]
+        for item in change["evidence"]
+        if source[item["start"] : item["end"]] != item["quote"]
+    ]
     if proposal["sources"][0]["text"] != source:
         found.append("the source was altered")
     for one in said:
@@ -137,11 +174,19 @@ def _faults_of(one: Said, source: str) -> Iterable[str]:
         yield "no quote"
         return
     quotes = " \n ".join(one.quotes)
-    for name, pattern in (("number", NUMBER), ("unit", UNIT), ("drug", DRUG), ("problem", PROBLEM), ("side", SIDE)):
+    for name, pattern in (
+        ("number", NUMBER),
+        ("unit", UNIT),
+        ("drug", DRUG),
+        ("problem", PROBLEM),
+        ("side", SIDE),
+    ):
         missing = _folded(pattern.findall(one.text)) - _folded(pattern.findall(quotes))
         if missing:
             yield f"{name} {sorted(missing)} not quoted"
-    if bool(NEGATOR.search(QUOTATION.sub(" ", one.text)) or NEGATOR.search(one.text)) != bool(NEGATOR.search(quotes)):
+    if bool(NEGATOR.search(QUOTATION.sub(" ", one.text)) or NEGATOR.search(one.text)) != bool(
+        NEGATOR.search(quotes)
+    ):
         yield "negation lost or won"
     yield from _turned(one)
     if FILLER.search(QUOTATION.sub(" ", one.text)):
@@ -172,15 +217,21 @@ def _turned(one: Said) -> Iterable[str]:
             heard = list(_heard(word, one.quotes))
             if not heard:
                 continue
-            denied = bool(NEGATOR.search(before)) or bool(re.match(r"\W*(?:\w+\W+){0,3}?(?:not|no|denied|negative|n't)\b", piece[match.end() :]))
-            open_question = bool(re.match(r"\W*asked\b", piece, re.I))
+            denied = bool(NEGATOR.search(before)) or bool(
+                re.match(
+                    r"\W*(?:\w+\W+){0,3}?(?:not|no|denied|negative|n't)\b", piece[match.end() :]
+                )
+            )
+            open_question = bool(re.match(r"\W*asked\b", piece, re.IGNORECASE))
             if all(h.denied for h in heard) and not denied and not open_question:
                 yield f"{word!r} is denied in the source"
             if denied and not any(h.denied for h in heard) and not _denied_elsewhere(piece, word):
                 yield f"{word!r} is affirmed in the source"
             if all(h.supposed for h in heard) and not SUPPOSED.search(piece):
                 yield f"{word!r} is only supposed in the source"
-            if all(h.hedged for h in heard) and not (HEDGE.search(piece) or CONDITION.search(before) or QUOTATION.search(one.text)):
+            if all(h.hedged for h in heard) and not (
+                HEDGE.search(piece) or CONDITION.search(before) or QUOTATION.search(one.text)
+            ):
                 yield f"{word!r} is only suspected in the source"
             if all(h.relative for h in heard) and not RELATIVE.search(one.text):
                 yield f"{word!r} is somebody else's in the source"
@@ -188,7 +239,13 @@ def _turned(one: Said) -> Iterable[str]:
 
 def _denied_elsewhere(piece: str, word: str) -> bool:
     """`Did not help the pain`: another word of the sentence is denied, and the source says so of it."""
-    return bool(re.search(rf"\b(?:not|n't|no|never|cannot)\b(?! (?:\w+ ){{0,3}}{re.escape(word)})", piece, re.I))
+    return bool(
+        re.search(
+            rf"\b(?:not|n't|no|never|cannot)\b(?! (?:\w+ ){{0,3}}{re.escape(word)})",
+            piece,
+            re.IGNORECASE,
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -204,13 +261,15 @@ def _heard(word: str, quotes: Sequence[str]) -> Iterable[_Heard]:
         flat = re.sub(r"\bdo n['’]t\b", "don't", quote)
         flat = re.sub(r" n['’]t\b", "n't", flat)
         for piece in _pieces(flat):
-            place = re.search(rf"\b{re.escape(word)}\b", piece, re.I)
+            place = re.search(rf"\b{re.escape(word)}\b", piece, re.IGNORECASE)
             if place is None:
                 continue
             before = piece[: place.start()]
             answered_no = _answered_no(quotes[number:])
             yield _Heard(
-                denied=answered_no or bool(NEGATOR.search(before)) or bool(re.match(r"\W*no\W*$", piece[place.end() :], re.I)),
+                denied=answered_no
+                or bool(NEGATOR.search(before))
+                or bool(re.match(r"\W*no\W*$", piece[place.end() :], re.IGNORECASE)),
                 supposed=bool(SUPPOSED.search(before)),
                 hedged=bool(HEDGE.search(before)),
                 relative=bool(RELATIVE.search(before)),
@@ -224,7 +283,10 @@ def _answered_no(quotes: Sequence[str]) -> bool:
     if not answer or not NO.match(answer) or YES.match(answer):
         return False
     between = rest[: rest.index(answer)]
-    return all(ASKING.match(quote) or (len(quote.split()) <= 10 and not TELLING.search(quote)) for quote in [first, *between])
+    return all(
+        ASKING.match(quote) or (len(quote.split()) <= 10 and not TELLING.search(quote))
+        for quote in [first, *between]
+    )
 
 
 def _wrong_speaker(proposal: Mapping[str, Any], said: Sequence[Said]) -> Iterable[str]:
@@ -239,12 +301,14 @@ def _wrong_speaker(proposal: Mapping[str, Any], said: Sequence[Said]) -> Iterabl
         }
 
     for one in said:
-        if re.match(r"(?:clinician|plan to|advised)\b", one.text, re.I) and "clinician" not in speakers(one):
+        if re.match(
+            r"(?:clinician|plan to|advised)\b", one.text, re.IGNORECASE
+        ) and "clinician" not in speakers(one):
             yield f"the clinician did not say it: {one.text}"
-        if re.match(r"patient (?:says|denies|reports|has|is|takes|does not|was)\b", one.text, re.I) and "other" not in speakers(one):
-            # "Patient is ..." may be the clinician's own finding in the plan.
-            if not re.match(r"patient (?:has|is|was|does not)\b", one.text, re.I):
-                yield f"the patient did not say it: {one.text}"
+        if re.match(
+            r"patient (?:says|denies|reports|takes)\b", one.text, re.IGNORECASE
+        ) and "other" not in speakers(one):
+            yield f"the patient did not say it: {one.text}"
 
 
 def longest_run(text: str, source: str) -> int:
