@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from django.db import models
+from django.db import models, transaction
 
 from audit.actors import Actor
-from audit.recording import record
+from audit.recording import OutsideTransaction, record
 from audit.tags import AuditTag
 from intents.governance.history import history_row, stamp
 
@@ -39,7 +39,12 @@ class Governed(models.Model):
         patient_token: str = "",
         **body: object,
     ) -> None:
-        """Save with history and audit, in the caller's transaction. Raises ValidationError."""
+        """Save with history and audit, in the caller's transaction.
+
+        Raises ValidationError, and OutsideTransaction before anything is saved.
+        """
+        if not transaction.get_connection().in_atomic_block:
+            raise OutsideTransaction(f"{self._meta.label} was to be changed outside a transaction.")
         self.clean_fields()
         self.clean()
         stamp(self, actor=actor, at=at, reason=reason)
