@@ -1,0 +1,291 @@
+"""The line of what is to be sent: order, waiting, leases, switches, and a broker that may be down."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.db import connection as database
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from intents.governance.history import stamp
+from intents.governance.models import KillSwitch
+from intents.lifecycle import State
+from intents.management.clinic import INSTALLATION
+from intents.models import Intent, OutboxEntry, Tick
+from intents.pipeline import dispatch, outbox
+from intents.pipeline.outbox import claiming
+from tests.intents.delivery_fixtures import (
+    UNDO,
+    _disarmed,  # noqa: F401
+    checkpoint,
+    impatient,  # noqa: F401
+    look,
+    past_quarantine,
+    posts,
+    send,
+    tags_held,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("impatient")]
+
+
+def reporting(clinic, *, ref="c2", of="c1"):
+    """A note that reports another change."""
+    note = clinic.note(ref=ref)
+    text = note["content"]["sections"][0]["text"]
+    note["content"]["sections"][0]["acts"] = [{"span": [0, text.index(".") + 1], "change": of}]
+    return note
+
+
+# --- waking ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_every_task_that_is_woken_exists():
+    from intents import tasks  # noqa: F401  registers them
+
+    assert set(outbox.TASKS.values()) <= set(current_app.tasks)
+
+
+def test_a_broker_that_is_down_is_logged_and_ignored(monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    with caplog.at_level(logging.WARNING), transaction.atomic():
+        outbox.wake("dispatch")
+    assert [record.task for record in caplog.records] == ["intents.dispatch_due"]
+
+
+def test_nobody_is_woken_by_a_transaction_that_fails(monkeypatch):
+    woken = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: woken.append(name))
+
+    def fail():
+        with transaction.atomic():
+            outbox.wake("dispatch")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert woken == []
+    with transaction.atomic():
+        outbox.wake("dispatch")
+    assert woken == ["intents.dispatch_due"]
+
+
+# --- order ----------------------------------------------------------------------------------------------
+
+
+def test_a_note_goes_after_the_change_that_it_reports(clinic):
+    clinic.ready(changes=[reporting(clinic, ref="c1", of="c2"), clinic.problem(ref="c2")])
+    send(clinic)
+    assert [entry["path"] for entry in posts(clinic)] == ["Condition", "DocumentReference"]
+
+
+def test_a_note_waits_while_nobody_knows_what_became_of_what_it_reports(clinic):
+    proposal = clinic.ready(changes=[clinic.problem(ref="c1"), reporting(clinic)])
+    clinic.practice.fault("error-after-commit", vendor="generic", method="POST", path="Condition")
+    moment = send(clinic)
+    assert clinic.intent(proposal, "c1").state == State.UNCERTAIN
+    assert clinic.intent(proposal, "c2").state == State.APPROVED
+    look(at=moment + timedelta(seconds=5))
+    dispatch.drain(at=moment + timedelta(seconds=10))
+    assert clinic.intent(proposal, "c2").state == State.ACCEPTED
+
+
+@pytest.mark.req("003-67")
+def test_a_note_whose_reported_change_was_refused_is_held(clinic):
+    proposal = clinic.ready(changes=[clinic.problem(ref="c1"), reporting(clinic)])
+    clinic.practice.fault(
+        "outcome", vendor="generic", method="POST", path="Condition", status=422, code="invalid"
+    )
+    moment = send(clinic)
+    dispatch.drain(at=moment + timedelta(seconds=1))
+    assert clinic.intent(proposal, "c1").state == State.REJECTED
+    note = clinic.intent(proposal, "c2")
+    assert (note.state, note.reason.split(":")[0]) == (State.HELD, "reported-change-failed")
+    assert tags_held(clinic) == 0
+
+
+def test_an_unknown_outcome_blocks_the_same_kind_for_the_patient_and_nothing_else(clinic):
+    first = clinic.ready()
+    clinic.practice.fault(
+        "drop-before-commit", vendor="generic", method="POST", path="DocumentReference"
+    )
+    send(clinic)
+    assert clinic.intent(first).state == State.UNCERTAIN
+    later = clinic.at + timedelta(minutes=2)
+    same_kind = clinic.ready(changes=[clinic.note("Denies cough.")], at=later)
+    other_kind = clinic.ready(changes=[clinic.problem()], at=later)
+    other_patient = clinic.ready(changes=[clinic.problem()], patient="P6", at=later)
+    moment = send(clinic, at=later)
+    assert clinic.intent(same_kind).state == State.APPROVED
+    assert clinic.intent(other_kind).state == State.ACCEPTED
+    assert clinic.intent(other_patient).state == State.ACCEPTED
+    moment = past_quarantine(at=moment)
+    look(at=moment)
+    dispatch.drain(at=moment + timedelta(seconds=5))
+    assert {clinic.intent(p).state for p in (first, same_kind)} == {State.ACCEPTED}
+
+
+def test_one_patient_is_written_to_by_one_worker_at_a_time(clinic):
+    clinic.ready(changes=[clinic.problem(ref="c1"), clinic.note(ref="c2")])
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    first = outbox.claim(at=moment)
+    assert first is not None
+    assert outbox.claim(at=moment) is None
+    # A lease that lapsed before anything was committed leaves the entry as it was.
+    again = outbox.claim(at=moment + outbox.LEASE)
+    assert again is not None
+    assert again.attempt_id != first.attempt_id
+    dispatch.send(claimed=first, at=moment)
+    assert posts(clinic) == [], "the lease went to another attempt"
+
+
+def test_a_lease_from_a_clock_that_was_set_back_since_holds_nobody_up(clinic):
+    clinic.ready()
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    assert outbox.claim(at=moment + timedelta(hours=5)) is not None
+    assert outbox.claim(at=moment) is not None
+
+
+# --- switches and silence ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["tenant", "connection", "shadow"])
+def test_writing_that_is_switched_off_or_only_watched_sends_nothing(clinic, whose):
+    proposal = clinic.ready()
+    intent = clinic.intent(proposal)
+    row = clinic.tenant if whose == "tenant" else intent.connection
+    if whose == "shadow":
+        row.rollout = "SHADOW"
+    else:
+        row.write_back_enabled = False
+    stamp(row, actor=INSTALLATION, at=clinic.at)
+    row.save()
+    send(clinic)
+    assert clinic.intent(proposal).state == State.APPROVED
+    assert posts(clinic) == []
+
+
+def test_one_stopped_connection_does_not_hold_up_the_others(clinic):
+    stopped = clinic.ready()
+    other = clinic.ready(vendor="epic")
+    with transaction.atomic():
+        KillSwitch.engage(
+            target="CONNECTION",
+            reason="test",
+            actor=INSTALLATION,
+            at=clinic.at,
+            tenant=clinic.tenant,
+            connection=clinic.intent(stopped).connection,
+        )
+    send(clinic)
+    assert clinic.intent(stopped).state == State.APPROVED
+    assert clinic.intent(other).state == State.ACCEPTED
+
+
+@pytest.mark.req("003-31")
+def test_an_ehr_that_stays_silent_is_left_alone_and_then_tried_once(clinic):
+    patients = ["P1", "P3", "P4", "P5", "P6", "P7"]
+    for patient in patients:
+        clinic.ready(changes=[clinic.problem()], patient=patient)
+    clinic.practice.fault(
+        "drop-before-commit", vendor="generic", method="GET", path="Patient", times=100
+    )
+    moment = send(clinic)
+    tried = Intent.objects.filter(ledger__phase="NOT_SENT").distinct().count()
+    assert tried == 5, "the sixth is not tried any more"
+    moment += timedelta(seconds=25)
+    dispatch.drain(at=moment)
+    ended = OutboxEntry.objects.filter(attempts__gt=0).count()
+    attempts = sum(OutboxEntry.objects.values_list("attempts", flat=True))
+    assert (ended, attempts) in {(5, 6), (6, 6)}, "one attempt, which began with a reading"
+    clinic.practice.clear_faults()
+    for minutes in range(2, 40, 6):
+        dispatch.drain(at=moment + timedelta(minutes=minutes))
+    assert set(Intent.objects.values_list("state", flat=True)) == {State.ACCEPTED}
+
+
+def test_a_hanging_ehr_holds_no_more_than_its_share_of_the_workers(clinic, settings):
+    settings.DISPATCH_AT_ONCE_PER_CONNECTION = 2
+    for patient in ("P1", "P3", "P4"):
+        clinic.ready(changes=[clinic.problem()], patient=patient)
+    other = clinic.ready(vendor="epic", patient="P5", changes=[clinic.problem(vendor="epic")])
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    claimed = [outbox.claim(at=moment) for _ in range(4)]
+    assert claimed[3] is None
+    assert clinic.intent(other).pk in {each.intent_id for each in claimed[:3]}
+
+
+# --- a database that took over --------------------------------------------------------------------------
+
+
+def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_people(
+    clinic, monkeypatch
+):
+    findable = clinic.ready()
+    opaque = clinic.ready(vendor="epic", changes=[clinic.problem(vendor="epic")])
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    monkeypatch.setattr(claiming, "_timeline", lambda: 1)
+    assert outbox.notice_failover(at=moment) is None
+    monkeypatch.setattr(claiming, "_timeline", lambda: 2)
+    assert dispatch.drain(at=moment) == 0
+    assert clinic.intent(findable).state == State.APPROVED
+    held = clinic.intent(opaque)
+    assert (held.state, held.reason.split(":")[0]) == (State.HELD, "database-restored")
+    assert dispatch.drain(at=moment + timedelta(hours=1)) == 0, "ticks count, not the wall clock"
+    Tick.advance(at=moment, by=100)
+    assert dispatch.drain(at=moment) == 1
+    assert clinic.intent(findable).state == State.ACCEPTED
+
+
+def test_a_send_that_a_failover_forgot_is_found_by_the_search_before_sending(clinic):
+    proposal = clinic.ready()
+    moment = send(clinic)
+    intent = clinic.intent(proposal)
+    assert intent.state == State.ACCEPTED
+    # The stand-by never saw the commits of the attempt.
+    from audit.models import AuditEvent
+    from intents.models import WriteLedgerEntry
+    from tests.intents.delivery_fixtures import without_triggers
+
+    with without_triggers():
+        WriteLedgerEntry.objects.filter(intent=intent)._raw_delete("default")
+        AuditEvent.objects.filter(
+            intent_id=str(intent.pk), tag__startswith="intent:write:s"
+        )._raw_delete("default")
+        AuditEvent.objects.filter(
+            intent_id=str(intent.pk), tag="intent:write:accepted"
+        )._raw_delete("default")
+    Intent.objects.filter(pk=intent.pk).update(state=State.APPROVED)
+    OutboxEntry.objects.filter(intent=intent).update(
+        closed_at=None, attempt_id=None, attempts=0, quarantine_until_tick=None
+    )
+    dispatch.drain(at=moment + timedelta(seconds=60))
+    assert clinic.intent(proposal).state == State.ACCEPTED
+    assert (len(posts(clinic)), tags_held(clinic)) == (1, 1)
+
+
+def test_postgresql_tells_its_timeline_and_sqlite_has_none():
+    timeline = claiming._timeline()
+    assert (timeline is None) == (database.vendor != "postgresql")
+    if timeline is not None:
+        assert timeline >= 1
+
+
+def test_corrections_end_what_they_correct(clinic):
+    first = clinic.ready()
+    moment = send(clinic)
+    second = clinic.ready(changes=[clinic.note("Denies cough.")], at=moment)
+    Intent.objects.filter(pk=clinic.intent(second).pk).update(corrects=clinic.intent(first).pk)
+    send(clinic, at=moment)
+    assert clinic.intent(second).state == State.ACCEPTED
+    assert clinic.intent(first).state == State.SUPERSEDED
