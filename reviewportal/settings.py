@@ -162,6 +162,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
+AXES_LOCKOUT_TEMPLATE = "429.html"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 # NIST 800-63B-4 AAL3 limits, taken for shared workstations: 12 h overall, 15 min idle.
 SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", default=12 * 3600)

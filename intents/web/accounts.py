@@ -17,6 +17,7 @@ from allauth.mfa import signals as mfa_signals
 from django.conf import settings
 from django.contrib.auth import login as start_session
 from django.contrib.auth import logout as end_session
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -87,20 +88,32 @@ class AccountAdapter(DefaultAccountAdapter):
         record_session_event(AuditTag.SESSION_PERSON_SIGNED_OUT, user=_signed_in(request))
         super().logout(request)
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            # Too many tries in a short time: the password is not even looked at.
+            record_session_event(AuditTag.SESSION_PERSON_LOCKED_OUT, user=_account_of(credentials))
+            raise
+
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """A refused password. Names the account if there is one, never what was typed."""
-        email = str(credentials.get("email") or "").lower()
-        known = User.objects.filter(email=email).first() if email else None
         locked = bool(getattr(request, "axes_locked_out", False))
         tag = (
             AuditTag.SESSION_PERSON_LOCKED_OUT if locked else AuditTag.SESSION_PERSON_SIGN_IN_FAILED
         )
-        record_session_event(tag, user=known, factor="password")
+        record_session_event(tag, user=_account_of(credentials), factor="password")
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Is this the person's password? By the address they sign in with."""
         again = self.authenticate(allauth_context.request, email=user.email, password=password)
         return again is not None and again.pk == user.pk
+
+
+def _account_of(credentials: dict[str, Any]) -> User | None:
+    """The account that somebody tried to sign in to, if there is one."""
+    email = str(credentials.get("email") or "").lower()
+    return User.objects.filter(email=email).first() if email else None
 
 
 def _methods(request: HttpRequest) -> list[str]:

@@ -223,7 +223,8 @@ def release(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
     try:
         review.release(proposal_id=proposal.pk, reviewer=request.membership, at=timezone.now())
     except review.ReviewRefused as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("review", args=[proposal.pk])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "The draft is checked again from the chart as it is now.")
     return redirect(
         reverse("review_edit", args=[proposal.pk])
@@ -250,6 +251,7 @@ def turn_down(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             at=timezone.now(),
         )
     except review.ReviewRefused as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("review", args=[proposal.pk])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "Rejected. The chart keeps what it holds.")
     return redirect("queue")

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -126,7 +127,8 @@ def undo(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
     try:
         review.undo(proposal_id=proposal_id, reviewer=request.membership, at=timezone.now())
     except review.ReviewRefused as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("delivery", args=[proposal_id])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     request.session.pop("undo", None)
     messages.success(request, "Undone. Nothing was sent; the draft is back in the queue.")
     return redirect("review", proposal_id)
@@ -159,7 +161,8 @@ def settle(request: PortalRequest, intent_id: UUID) -> HttpResponse:
             at=timezone.now(),
         )
     except reconciliation.CannotSettle as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("delivery", args=[intent.proposal_id])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "Settled. Your answer is recorded under your name.")
     return redirect("delivery", intent.proposal_id)
 
@@ -174,7 +177,8 @@ def resend(request: PortalRequest, intent_id: UUID) -> HttpResponse:
             intent_id=intent.pk, operator=request.membership, at=timezone.now()
         )
     except reconciliation.CannotSettle as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("delivery", args=[intent.proposal_id])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "It is sent again, under the same approval.")
     return redirect("delivery", intent.proposal_id)
 
@@ -193,7 +197,8 @@ def give_up(request: PortalRequest, intent_id: UUID) -> HttpResponse:
             intent_id=intent.pk, operator=request.membership, reason=reason, at=timezone.now()
         )
     except reconciliation.CannotSettle as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("delivery", args=[intent.proposal_id])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "Given up. Nothing more is sent for this change.")
     return redirect("delivery", intent.proposal_id)
 
@@ -221,7 +226,8 @@ def resolve(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
             at=timezone.now(),
         )
     except reconciliation.CannotSettle as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        back = reverse("delivery", args=[found.intent.proposal_id])
+        return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "Settled. Your answer is recorded under your name.")
     return redirect("delivery", found.intent.proposal_id)
 

@@ -4,6 +4,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 
-def overtaken(request: HttpRequest, *, sentence: str) -> HttpResponse:
-    """409: somebody or something was faster. `sentence` says what, without clinical content."""
-    return render(request, "409.html", {"sentence": sentence}, status=409)
+def overtaken(request: HttpRequest, *, sentence: str, back: str) -> HttpResponse:
+    """409: somebody or something was faster.
+
+    `sentence` says what, without clinical content; `back` is the page that shows how things stand.
+    """
+    return render(request, "409.html", {"sentence": sentence, "back": back}, status=409)

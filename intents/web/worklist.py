@@ -168,6 +168,6 @@ def take(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
             at=timezone.now(),
         )
     except reconciliation.CannotSettle as refusal:
-        return overtaken(request, sentence=refusal.sentence)
+        return overtaken(request, sentence=refusal.sentence, back=reverse("worklist"))
     messages.success(request, "It is yours. Settle it on its delivery page.")
     return redirect("worklist")

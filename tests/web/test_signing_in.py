@@ -87,6 +87,32 @@ class TestByPassword:
         assert said[0] == said[1]
         assert happened("session:person:sign_in_failed")[-1].actor_id == "somebody"
 
+    def test_after_several_wrong_tries_even_the_right_password_waits_and_that_is_recorded(
+        self, northgate, browser, happened
+    ):
+        person = northgate.person(Role.REVIEWER)
+        client = browser()
+        for _ in range(5):
+            sign_in(client, person, password="x" * 14)
+        response = sign_in(client, person)
+        assert response.status_code == 200
+        assert "Too many failed login attempts" in response.content.decode()
+        assert len(happened("session:person:locked_out")) == 1
+
+    def test_a_lock_that_every_process_shares_follows_in_plain_words(
+        self, northgate, browser, settings, happened
+    ):
+        # The first limit is counted by each process for itself; the second one in the database.
+        settings.ACCOUNT_RATE_LIMITS = False
+        person = northgate.person(Role.REVIEWER)
+        client = browser()
+        for _ in range(settings.AXES_FAILURE_LIMIT):
+            response = sign_in(client, person, password="x" * 14)
+        assert response.status_code == 429
+        assert "Too many tries" in response.content.decode()
+        assert person.user.email not in response.content.decode()
+        assert happened("session:person:locked_out")
+
     def test_a_closed_account_does_not_get_in(self, northgate, browser):
         person = northgate.person(Role.REVIEWER)
         User.objects.filter(pk=person.user_id).update(is_active=False)
