@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from audit.actors import Actor
 from ehr_adapters.canonical.base import all_kinds
 from intents.governance import switches
-from intents.governance.admin import (
+from intents.governance.administering import (
     MutatorAdmin,
     ReadOnlyAdmin,
     is_superuser,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STATUS_SCOPE = "portal/status"
 LANE_SCOPES = {lane: f"portal/{lane.value}" for lane in Lane}
+# In a view's `required_scopes`: the scope of whichever lane the credential opens.
+OWN_LANE = "portal/*"
 SCOPES = (*LANE_SCOPES.values(), STATUS_SCOPE)
 
 
@@ -112,6 +114,8 @@ class HasPortalScope(BasePermission):
             return method not in view.allowed_methods
         if not isinstance(request.user, AgentPrincipal):
             return False
+        if wanted == OWN_LANE:
+            wanted = LANE_SCOPES[request.user.lane]
         if wanted in request.user.scopes:
             return True
         if wanted in LANE_SCOPES.values() and wanted != LANE_SCOPES[request.user.lane]:

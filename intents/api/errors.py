@@ -240,7 +240,7 @@ def _from_framework(error: Exception) -> Problem | None:
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
     if isinstance(error, exceptions.Throttled):
-        headers["Retry-After"] = str(max(1, math.ceil(error.wait or 1)))
+        headers["Retry-After"] = str(max(1, math.ceil(getattr(error, "wait", None) or 1)))
         return Problem("too-many-requests", headers=headers)
     return Problem(_BY_STATUS.get(error.status_code, "bad-request"), headers=headers)
 

@@ -1,5 +1,7 @@
 """What programs find out about the portal before they sign in. Public."""
 
+from typing import Any
+
 from django.conf import settings
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.utils import extend_schema
@@ -107,7 +109,5 @@ class NotFoundView(PublicView):
 
     schema = None
 
-    def _answer(self, request: Request, *args: object, **kwargs: object) -> Response:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise Problem("not-found")
-
-    get = post = put = patch = delete = options = _answer

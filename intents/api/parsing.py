@@ -5,7 +5,6 @@ from io import BytesIO
 from typing import IO, Any
 
 from django.conf import settings
-from django.http import QueryDict
 from rest_framework.parsers import BaseParser, FormParser
 
 from intents.api.errors import Problem
@@ -54,7 +53,7 @@ class SmallFormParser(FormParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> QueryDict:
+    ) -> Any:
         raw = read_bounded(stream, limit=MAX_FORM_BYTES, declared=_declared_length(parser_context))
         return super().parse(BytesIO(raw), media_type, parser_context)
 

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from intents.api.authentication import OWN_LANE
+
 
 class AgentTokenScheme(OpenApiAuthenticationExtension):
     """How the OpenAPI document describes it."""
@@ -35,4 +37,5 @@ class AgentTokenScheme(OpenApiAuthenticationExtension):
     def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:
         required = getattr(auto_schema.view, "required_scopes", {})
         scope = required.get(auto_schema.method)
-        return {self.name: [scope] if scope else []}
+        # A method that takes any lane's scope is described by the scope of none in particular.
+        return {self.name: [scope] if scope and scope != OWN_LANE else []}

@@ -30,7 +30,7 @@ class ProblemDetails(_Read):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField(help_text="The last part of `type`.")
-    errors = ProblemPlace(many=True, required=False)
+    errors = ProblemPlace(many=True, required=False)  # type: ignore[assignment]
 
 
 class ProblemKind(_Read):
@@ -108,7 +108,7 @@ class ProtectedResource(_Read):
 
 class KindSummary(_Read):
     kind = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     fhir_type = serializers.CharField(help_text="How a scope names the kind.")
     interactions = serializers.ListField(child=serializers.CharField())
     schema = serializers.URLField()

@@ -7,7 +7,7 @@ limited to that tenant, and a query without a context raises instead of answerin
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from django.db import models
@@ -66,7 +66,7 @@ class TenantOwned(models.Model):
     tenant = models.ForeignKey("governance.Tenant", on_delete=models.PROTECT, related_name="+")
 
     objects = TenantManager()
-    unscoped: models.Manager[Self] = models.Manager()
+    unscoped: models.Manager[Any] = models.Manager()
 
     class Meta:
         abstract = True

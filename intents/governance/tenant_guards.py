@@ -46,9 +46,9 @@ def relations() -> list[Relation]:
             found.append(
                 Relation(
                     child=model._meta.db_table,
-                    column=field.column,
+                    column=str(field.column),
                     parent=parent._meta.db_table,
-                    parent_key=parent._meta.pk.column,
+                    parent_key=str(parent._meta.pk.column),
                 )
             )
     return sorted(found, key=lambda relation: (relation.child, relation.column))

@@ -137,7 +137,7 @@ class TestTenants:
 
 class TestTheList:
     def test_is_newest_first_in_pages(self, scribe, monkeypatch):
-        monkeypatch.setattr("intents.queries.agents.PAGE_SIZE", 2)
+        monkeypatch.setattr("intents.queries.agents.cursors.PAGE_SIZE", 2)
         made = [scribe.propose(proposal()).json()["id"] for _ in range(5)]
         seen, after = [], None
         for _ in range(5):

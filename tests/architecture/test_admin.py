@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import RequestFactory
 
-from intents.governance.admin import MutatorAdmin, ReadOnlyAdmin
+from intents.governance.administering import MutatorAdmin, ReadOnlyAdmin
 from intents.governance.models import Tenant, User
 from intents.governance.models.record import Governed
 from intents.governance.tenancy import tenant_context

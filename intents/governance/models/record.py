@@ -79,7 +79,8 @@ class Governed(models.Model):
             raise NotChangeable(f"{self._meta.label}: {', '.join(refused)} cannot be changed.")
         changed = []
         for name, value in columns.items():
-            attribute = self._meta.get_field(name).attname
+            field = self._meta.get_field(name)
+            attribute = field.attname if isinstance(field, models.ForeignKey) else name
             new = value.pk if isinstance(value, models.Model) else value
             if getattr(self, attribute) != new:
                 setattr(self, name, value)

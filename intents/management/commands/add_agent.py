@@ -50,7 +50,7 @@ class Command(BaseCommand):
         tenant = find_tenant(options["tenant"])
         connection = find_connection(options["connection"], tenant=tenant)
         at = timezone.now()
-        by = {"actor": OPERATOR, "at": at}
+        by: dict[str, Any] = {"actor": OPERATOR, "at": at}
         key_file: Path | None = None
         if options["public_key"]:
             public_key = _read(options["public_key"])

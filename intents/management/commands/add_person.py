@@ -35,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = find_tenant(options["tenant"])
         at = timezone.now()
-        by = {"actor": OPERATOR, "at": at}
+        by: dict[str, Any] = {"actor": OPERATOR, "at": at}
         try:
             with tenant_context(tenant.pk), transaction.atomic():
                 address = options["email"].strip().lower()

@@ -59,7 +59,7 @@ class _Form:
 
     def _check(self, value: str) -> str:
         if self._pattern.fullmatch(value) is None:
-            raise PydanticCustomError("malformed", self._sentence)  # type: ignore[arg-type]
+            raise PydanticCustomError("malformed", self._sentence)
         return value
 
 
