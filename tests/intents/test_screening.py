@@ -236,19 +236,28 @@ class TestTheVisit:
         assert intent.state == State.PENDING_APPROVAL
         assert "encounter-not-open" in codes(intent)
 
-    @pytest.mark.req("003-65")
-    def test_holds_when_it_is_closed_and_the_ehr_files_only_in_an_open_one(self, clinic):
-        connection = clinic.connection()
-        found = gateway.capabilities_for(connection=connection).narrowed(
-            {("note", "create"): {"needs_open_encounter": True}},
-            found_at=clinic.at.isoformat(),
-            evidence=["asked the vendor"],
+    @pytest.fixture
+    def open_visits_only(self, clinic, monkeypatch):
+        """An EHR that files notes only in an open visit: none of the two practice EHRs does."""
+        narrow = gateway.capabilities_for(connection=clinic.connection()).narrowed(
+            {("note", "create"): {"needs_open_encounter": True}}, found_at="", evidence=[]
         )
-        with transaction.atomic():
-            connection.note_probe(capabilities=found.to_json(), actor=SOMEBODY, at=clinic.at)
+        monkeypatch.setattr(gateway, "capabilities_for", lambda *, connection: narrow)
+
+    @pytest.mark.req("003-65")
+    def test_holds_when_it_is_closed_and_the_ehr_files_only_in_an_open_one(
+        self, clinic, open_visits_only
+    ):
         closed, opened = send(clinic, patient="P9"), send(clinic, patient="P1")
         assert (closed.state, opened.state) == (State.HELD, State.PENDING_APPROVAL)
         assert codes(closed, holds=True) == {"encounter-closed"}
+
+    def test_holds_when_it_is_closed_while_the_draft_waits(self, clinic, open_visits_only):
+        intent = send(clinic)
+        clinic.practice.lever("close_visit", vendor="generic", patient="P1")
+        (found,) = screening.refresh(proposal_id=intent.proposal_id, at=clinic.at)
+        assert (found.freshness, found.fields) == (Freshness.MOVED, ("encounter",))
+        assert again(intent).reason == "The visit was closed."
 
     def test_is_needed_where_the_ehr_files_only_in_one(self, clinic):
         epic = send(clinic, vendor="epic", encounter=None)

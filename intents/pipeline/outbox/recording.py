@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from audit.actors import Actor, ActorKind
+from audit.encoding import sha256_hex
 from audit.tags import AuditTag
 from ehr_adapters.capabilities import Capability, Finality
 from intents.lifecycle import WRITTEN, RejectedBy, State
@@ -112,6 +113,7 @@ def carry_out(
     of the intent.
     """
     facts = facts or Facts()
+    changes = {name: _fitted(Intent, name, value) for name, value in changes.items()}
     rows = [
         *_write_ledger(
             decision, entry=entry, attempt_id=attempt_id, actor=actor, at=at, tick=tick, facts=facts
@@ -196,13 +198,26 @@ def _write_ledger(
             resource_version=facts.resource_version,
             reply_hash=facts.reply_hash,
             endpoint=facts.endpoint,
-            token_scope=facts.token_scope,
+            # Epic's grant names every API of the client; the whole of it is in the event's body.
+            token_scope=facts.token_scope[:300],
             evidence=facts.evidence,
             patient_ref=entry.intent.proposal.patient_ref if facts.evidence else "",
         )
         for effect in decision.effects
         if isinstance(effect, Ledger)
     ]
+
+
+def _fitted(model: type[Model], column: str, value: Any) -> Any:
+    """What an EHR said may be longer than its column; then its beginning and its hash are kept.
+
+    Recording an outcome must not fail for what the other side chose to answer.
+    """
+    longest = getattr(model._meta.get_field(column), "max_length", None)
+    if not isinstance(value, str) or longest is None or len(value) <= longest:
+        return value
+    digest = sha256_hex(value.encode())[:16]
+    return f"{value[: longest - 18]}… {digest}"
 
 
 def _change_entry(
