@@ -55,6 +55,8 @@ def end_idle_session(request: HttpRequest, *, at: datetime) -> bool:
     now = at.timestamp()
     seen = request.session.get(LAST_SEEN_KEY)
     if seen is not None and now - seen > settings.SESSION_IDLE_SECONDS:
+        # Known before the sign-out is told to others: it was not the person's own.
+        request.ended_idle = True  # type: ignore[attr-defined]
         logout(request)
         return True
     # Written at most every half minute: a page with parts would write the session many times.

@@ -122,7 +122,6 @@ def get_delivery(*, proposal_id: UUID, at: datetime) -> Delivery | None:
                 queryset=ReviewDecision.objects.order_by("decided_at").select_related(
                     "reviewer__user", "policy_version"
                 ),
-                to_attr="taken",
             ),
         )
     )
@@ -147,7 +146,7 @@ def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
     entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]
     discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]
     screening = intent.current_screening
-    decisions: list[ReviewDecision] = screening.taken if screening else []
+    decisions = list(screening.decisions.all()) if screening else []
     live = next((entry for entry in entries if entry.closed_at is None), None)
     not_before = live.not_before if live else None
     connection = str(intent.connection)

@@ -17,6 +17,7 @@ from allauth.mfa import signals as mfa_signals
 from django.conf import settings
 from django.contrib.auth import login as start_session
 from django.contrib.auth import logout as end_session
+from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.dispatch import receiver
@@ -130,6 +131,13 @@ def _signed_in(request: HttpRequest) -> User | None:
 def _on_step(*, user: User, method: str, **detail: Any) -> None:
     if detail.get("reauthenticated"):
         record_session_event(AuditTag.SESSION_PERSON_REAUTHENTICATED, user=user, factor=str(method))
+
+
+@receiver(user_logged_out, dispatch_uid="web.timed_out")
+def _on_signed_out(*, request: HttpRequest, user: User | None, **_: Any) -> None:
+    """A session that ended by itself; a person's own sign-out is recorded by the adapter."""
+    if user is not None and getattr(request, "ended_idle", False):
+        record_session_event(AuditTag.SESSION_PERSON_TIMED_OUT, user=user)
 
 
 @receiver(mfa_signals.authentication_failed, dispatch_uid="web.factor_failed")

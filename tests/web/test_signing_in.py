@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit import timeline
+from intents.governance.first_sign_in import sign_in_link
 from intents.governance.middleware import LAST_SEEN_KEY
 from intents.governance.models import Role, User
 from tests.web.conftest import PASSWORD
@@ -135,6 +136,27 @@ class TestByPassword:
         assert "forgot" not in page
 
 
+class TestANewPerson:
+    def test_sets_a_password_by_the_link_once(self, northgate, browser, happened):
+        user = northgate.person(Role.AUDITOR).user
+        link = sign_in_link(user)
+        path = link.removeprefix(project.PORTAL_URL)
+        client = browser()
+        form = client.get(path, follow=True)
+        assert "Set your password" in form.content.decode()
+        address = form.request["PATH_INFO"]
+        secret = "a new and long secret"
+        done = client.post(address, {"password1": secret, "password2": secret}, follow=True)
+        assert "Your password is set" in done.content.decode()
+        assert len(happened("session:password:changed")) == 1
+        again = browser().get(path, follow=True)
+        assert "This link no longer works" in again.content.decode()
+        assert (
+            sign_in(browser(), northgate.person(Role.AUDITOR), "a new and long secret")["Location"]
+            == "/"
+        )
+
+
 class TestProvingItAgain:
     def test_a_password_is_asked_before_a_factor_is_added_and_that_is_recorded(
         self, northgate, browser, happened
@@ -220,7 +242,7 @@ class TestOutsideTheDemo:
 
 class TestAnIdleSession:
     @pytest.mark.req("001-70", "001-68")
-    def test_ends_after_a_quarter_of_an_hour_and_says_so(self, northgate, browser):
+    def test_ends_after_a_quarter_of_an_hour_and_says_so(self, northgate, browser, happened):
         client = browser(northgate.person(Role.REVIEWER))
         assert client.get("/queue/").status_code == 200
         session = client.session
@@ -233,6 +255,8 @@ class TestAnIdleSession:
         page = client.get(response["Location"]).content.decode()
         assert "You were signed out after" in page
         assert "15 min" in page
+        assert len(happened("session:person:timed_out")) == 1
+        assert happened("session:person:signed_out") == []
 
     @pytest.mark.req("001-70")
     def test_is_not_kept_alive_by_the_questions_of_an_open_page(self, northgate, browser):
