@@ -129,9 +129,16 @@ def probe_due(*, at: datetime) -> int:
                 connection = EhrConnection.objects.select_for_update(of=("self",)).get(
                     pk=connection_id
                 )
-                connection.note_probe(capabilities=found.to_json(), actor=actor, at=at)
+                answer = _as_kept(found.to_json(), connection.capabilities)
+                connection.note_probe(capabilities=answer, actor=actor, at=at)
             answered += 1
     return answered
+
+
+def _as_kept(found: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """What was found; under the date of the first look that found it, where nothing else differs."""
+    dated = {**found, "found_at": kept.get("found_at", "")}
+    return dated if dated == kept else found
 
 
 # --- what is there now ---------------------------------------------------------------------------
