@@ -70,8 +70,8 @@ class Quote:
 class Statement:
     """One statement of a draft and where it comes from.
 
-    `support`: supported, inferred, absent (not in the source), contradicted (against the source) or
-    unavailable. `remark` says what the separate check found.
+    `support`: supported, inferred, absent (not in the source), contradicted (against the source),
+    unavailable, or own (a reviewer's words). `remark` says what the separate check found.
     """
 
     number: int

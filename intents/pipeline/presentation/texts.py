@@ -112,7 +112,8 @@ def _statement(
     if any(i.method == "inferred" for i in evidence):
         support = "inferred"
     if not evidence:
-        support = "absent"
+        # What a reviewer wrote stands on their own word, which the page says; findings about it follow.
+        support = "own" if one.version.author_kind == "REVIEWER" else "absent"
     for flag in flags:
         for kind in ("contradicted", "absent", "unavailable"):
             if kind in flag.code:

@@ -76,6 +76,7 @@ def number_word(statement: Statement) -> str:
     return {
         "supported": "",
         "inferred": "Inferred",
+        "own": "A reviewer’s own words",
         "absent": "Not in the source",
         "contradicted": "Against the source",
         "unavailable": "Source not available",
