@@ -30,11 +30,14 @@ from intents.web import drafts
 from intents.web.access import PortalRequest, page
 from intents.web.delivery import banner_of, cause_of
 from intents.web.errors import overtaken
+from intents.web.identities import IdentityPart, both
 
 _BOTH = ("Both changed it.", "Someone has to choose.")
 _SAME = ("Both changed it to the same value.", "")
 _CHART = ("Only the chart changed.", "The draft would have undone this.")
 _DRAFT = ("Only the draft changes it.", "")
+# Findings about who the draft is of: the page then shows both identities.
+_WHOSE = frozenset({"patient-mismatch", "name-alike-unproven"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,25 @@ def conflict_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             "proposal": proposal,
             "banner": banner_of(proposal, at=at, verb="Writes to"),
             "stopped": stopped,
+            "identities": _identities(proposal, held),
             "moved": any(one.rows or one.newcomers for one in stopped),
             "may_decide": may_review(request.membership) or may_hold(request.membership),
             "reasons": review.REASON_CODES.items(),
             "zone": request.membership.tenant.time_zone,
         },
     )
+
+
+def _identities(proposal: Proposal, held: list[Intent]) -> tuple[IdentityPart, ...]:
+    """Who the draft says it is of beside whose chart it is, where that is the doubt."""
+    for intent in held:
+        screening = intent.current_screening
+        codes = {finding.code for finding in screening.findings.all()} if screening else set()
+        stored = drafts.baseline_of(intent)
+        identity = Baseline.from_json(stored).identity if stored else None
+        if identity is not None and codes & _WHOSE:
+            return both(asserted=proposal.phi_json("asserted_identity"), identity=identity)
+    return ()
 
 
 def stopped_of(intent: Intent, *, at: datetime) -> Stopped:
@@ -120,14 +136,15 @@ def stopped_of(intent: Intent, *, at: datetime) -> Stopped:
     if old and current:
         rows, same = compare(kind=intent.change_kind, then=old, now=current, change=content)
     screening = intent.current_screening
+    why = cause_of(intent)
     return Stopped(
         intent=intent,
         title=drafts.line_of(intent).delta.plain,
-        why=cause_of(intent),
+        why=why,
         findings=tuple(
             finding.diagnostics
             for finding in (screening.findings.all() if screening else ())
-            if finding.holds
+            if finding.holds and finding.diagnostics != why
         ),
         rows=rows,
         same=same,

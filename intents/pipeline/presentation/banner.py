@@ -119,7 +119,7 @@ def _alike(alikes: NameAlikes | None, identity: PatientIdentity) -> str:
         return ""
     return (
         f"another patient could be taken for this one: {'; '.join(others)}. "
-        f"This draft is for {family_given(identity)}, born {day(identity.birth_date)}."
+        f"This chart is that of {family_given(identity)}, born {day(identity.birth_date)}."
     )
 
 
