@@ -222,20 +222,24 @@ class Clinic:
         *,
         patient: str = "P1",
         vendor: str = "generic",
+        who: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> dict[str, Any]:
-        who = self.patient(patient, vendor)
+        """A proposal for a patient of the practice. `who` replaces parts of what it says of them; None
+        leaves a part out."""
+        known = self.patient(patient, vendor)
+        said = {
+            "id": known["patient"],
+            "family": known["family"],
+            "birth_date": known["birth_date"],
+            "given": known["given"],
+            "sex": known["gender"],
+            "mrn": known["mrn"],
+        } | dict(who or {})
         return {
             "connection": self.connection(vendor).name,
-            "patient": {
-                "id": who["patient"],
-                "family": who["family"],
-                "birth_date": who["birth_date"],
-                "given": who["given"],
-                "sex": who["gender"],
-                "mrn": who["mrn"],
-            },
-            "encounter": who["encounter"],
+            "patient": {part: value for part, value in said.items() if value is not None},
+            "encounter": known["encounter"],
             "task_type": "visit-note",
             "summary": "Draft of today's visit note",
             "model": {

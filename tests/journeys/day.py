@@ -230,8 +230,12 @@ class Desk:
     # --- pages -------------------------------------------------------------------------------------------
 
     def open(self, path: str) -> Screen:
-        """The page at this address, wherever it leads to."""
-        return self._shown(self.client.get(path, follow=True), path)
+        """The page at this address, wherever it leads to; an ended session is opened again first."""
+        screen = self._shown(self.client.get(path, follow=True), path)
+        if screen.url == "/login/" and path != "/login/":
+            self.sign_in()
+            screen = self._shown(self.client.get(path, follow=True), path)
+        return screen
 
     def press(self, screen: Screen, words: str | Button, **fields: str) -> Screen:
         """Fill in fields of the button's form, press it, and see the page that follows."""

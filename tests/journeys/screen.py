@@ -127,8 +127,9 @@ class Screen:
         return self.parts[element_id]
 
     def button(self, words: str) -> Button:
-        """The one button with these words."""
-        found = [button for button in self.buttons if words in button.words]
+        """The one button with exactly these words, else the one with these among its words."""
+        found = [button for button in self.buttons if button.words == words]
+        found = found or [button for button in self.buttons if words in button.words]
         if len(found) != 1:
             raise NotOnThePage(f"{words!r}: {[button.words for button in found or self.buttons]}")
         return found[0]
