@@ -323,6 +323,8 @@ def _patient_subject(*, told: Retelling, items: list[Word], index: int) -> int:
     governed = (
         before in VERBS | MORE_VERBS or (before.endswith(("ing", "ed")) and len(before) > 4)
     ) and before not in TELLING
+    if following and _is_verb(following[0].low):
+        governed = False  # "it looks like you have": a subject
     is_object = governed or (
         not following
         or immediate is None

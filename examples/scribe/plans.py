@@ -46,7 +46,7 @@ NOT_A_PLAN = re.compile(
     r"have (?:you|the patient) (?:flex|bend|lie|sit)|review|let|tell|talk|get my|be (?:listening|doing|right|asking|in touch|honest)|say|run through|assuming|call out|see (?:it|this|that|what|how|you (?:next time|here))|know|make a note|"
     r"go (?:from|over|through)|take it from|move on|proceed|confirm|explain|show|start (?:by|with|again)|get that|just|read|"
     r"sort|be|hear|have a (?:quick |chat|listen|look)|help you|get you to feeling|squeeze|double|stop (?:there|and)|leave|wait|pull|discuss|get your things|come back to|begin|welcome|put that|"
-    r"take (?:your|the) (?:blood pressure|pulse|temperature)|measure|do it|do the \w+ first|put my|wash|step|determine|address|see if|get into|make sure (?:you're not|that you're not|we)|focus|examine|continue because|try and (?:help|do our)|do is|check some|dim|hear|quickly|mention|get started|turn)\b"
+    r"take (?:your|the) (?:blood pressure|pulse|temperature)|measure|do it|do the \w+ first|put my|wash|step|determine|address|see if|get into|make sure (?:that )?(?:things|everything)|make sure (?:you're not|that you're not|we)|focus|examine|continue because|try and (?:help|do our)|do is|check some|dim|hear|quickly|mention|get started|turn)\b"
 )
 
 EXAM_COMMAND = re.compile(

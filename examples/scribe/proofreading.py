@@ -7,6 +7,7 @@ round: a content word, a number or a negation that the quotes do not hold takes 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from examples.scribe.statement import Statement, is_broken
 from examples.scribe.words import listed
@@ -24,6 +25,14 @@ CONTRACTED = {
     "can't": "can not", "cannot": "can not", "won't": "will not", "i'm": "i am", "i've": "i have", "i'll": "i will", "i'd": "i would had",
     "let's": "let us",
 }  # fmt: skip
+# Speech as transcribers write it, and as the draft writes it.
+RESPELLED = [
+    (re.compile(rf"\b{heard}\b"), written)
+    for heard, written in (
+        ("gon na", "going to"), ("gonna", "going to"), ("wan na", "want to"), ("wanna", "want to"), ("got ta", "got to"),
+        ("gotta", "got to"), ("lem me", "let me"), ("dunno", "don't know"), ("ok", "okay"), ("alright", "okay"), ("(?:cause|cuz|cos)", "because"),
+    )
+]  # fmt: skip
 NEGATIONS = {
     "no",
     "not",
@@ -40,11 +49,17 @@ NEGATIONS = {
 }
 
 
+def _respelled(text: str) -> str:
+    for heard, written in RESPELLED:
+        text = heard.sub(written, text)
+    return text
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case words; contractions taken apart so that n't is not."""
     out: list[str] = []
     for match in WORD.finditer(
-        text.lower().replace("’", "'").replace(" n't", "n't").replace("ca n't", "can't")
+        _respelled(text.lower()).replace("’", "'").replace(" n't", "n't").replace("ca n't", "can't")
     ):
         word = match.group(0)
         if word in CONTRACTED:
@@ -117,11 +132,16 @@ def is_supported(*, statement: Statement, source: str) -> bool:
     return longest_run(statement.text, [source]) <= LONGEST_RUN
 
 
+@lru_cache(maxsize=8)
+def _running(source: str) -> str:
+    return f" {' '.join(WORD.findall(source.lower()))} "
+
+
 def longest_run(text: str, sources: Iterable[str]) -> int:
     """The most words in a row, outside quotation marks, that stand like this in a source."""
     best = 0
     for source in sources:
-        held = f" {' '.join(WORD.findall(source.lower()))} "
+        held = _running(source)
         for part in QUOTED.split(text):
             words = WORD.findall(part.lower())
             start = 0

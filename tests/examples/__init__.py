@@ -1,0 +1,1 @@
+"""The example scribe and the command that runs it."""

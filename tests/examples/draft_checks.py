@@ -7,6 +7,7 @@ for each fault; an empty list is a draft that says nothing but what it quotes.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 FEWEST_SENTENCES, FEWEST_SECTIONS, LONGEST_RUN = 5, 3, 25
@@ -184,11 +185,17 @@ def _faults_of(one: Said, source: str) -> Iterable[str]:
         missing = _folded(pattern.findall(one.text)) - _folded(pattern.findall(quotes))
         if missing:
             yield f"{name} {sorted(missing)} not quoted"
+    missing = _measured(one.text) - _measured(quotes)
+    if missing:
+        yield f"unit {sorted(missing)} not quoted"
     if bool(NEGATOR.search(QUOTATION.sub(" ", one.text)) or NEGATOR.search(one.text)) != bool(
         NEGATOR.search(quotes)
     ):
         yield "negation lost or won"
     yield from _turned(one)
+    strange = _strange_words(one.text, quotes)
+    if strange:
+        yield f"words {strange} are nobody's"
     if FILLER.search(QUOTATION.sub(" ", one.text)):
         yield "filler"
     for quoted in QUOTATION.findall(one.text):
@@ -197,6 +204,99 @@ def _faults_of(one: Said, source: str) -> Iterable[str]:
     run = longest_run(QUOTATION.sub(" | ", one.text), source)
     if run > LONGEST_RUN:
         yield f"{run} words in a row without quotation marks"
+
+
+TELLERS = {
+    "patient",
+    "patients",
+    "clinician",
+    "clinicians",
+    "team",
+    "says",
+    "denies",
+    "reports",
+    "notes",
+    "asked",
+    "about",
+    "whether",
+    "they",
+    "their",
+    "theirs",
+    "them",
+    "themselves",
+    "advised",
+    "advice",
+    "plan",
+    "impression",
+    "would",
+    "has",
+    "have",
+    "does",
+    "was",
+    "were",
+    "are",
+    "is",
+    "not",
+    "and",
+    "but",
+    "also",
+    "who",
+    "he",
+    "she",
+    "it",
+    "site",
+    "onset",
+    "duration",
+    "frequency",
+    "amount",
+    "dose",
+    "drinks",
+    "described",
+    "home",
+    "score",
+    "occupation",
+    "medication",
+    "tried",
+    "pain",
+    "companion",
+    "mother",
+    "father",
+    "said",
+    "from",
+    "for",
+    "with",
+    "had",
+    "will",
+    "been",
+    "the",
+    "did",
+    "do",
+    "can",
+    "won",
+    "isn",
+    "tries",
+    "okay",
+    "going",
+}
+
+
+def _strange_words(text: str, quotes: str) -> list[str]:
+    """Words that neither the source nor the telling of it accounts for."""
+    heard = {word.lower()[:4] for word in re.findall(r"[^\W\d_]+", quotes)}
+    return sorted(
+        word
+        for word in {w.lower() for w in re.findall(r"[^\W\d_]{3,}", text)}
+        if word not in TELLERS and word[:4] not in heard and word[:3] not in heard
+    )
+
+
+def _measured(text: str) -> set[tuple[str, str]]:
+    """Numbers with the unit that follows them: four days is not four weeks."""
+    return {
+        (number.group(0).lower(), re.sub(r"s$", "", unit.group(0).lower()))
+        for number in NUMBER.finditer(text)
+        if (unit := UNIT.match(text, number.end() + 1) or UNIT.match(text, number.end()))
+    }
 
 
 def _folded(words: Iterable[str]) -> set[str]:
@@ -311,9 +411,14 @@ def _wrong_speaker(proposal: Mapping[str, Any], said: Sequence[Said]) -> Iterabl
             yield f"the patient did not say it: {one.text}"
 
 
+@lru_cache(maxsize=4)
+def _running(source: str) -> str:
+    return " " + " ".join(word.lower() for word in WORD.findall(source)) + " "
+
+
 def longest_run(text: str, source: str) -> int:
     """Most words in a row that the source has in the same order."""
-    held = " " + " ".join(word.lower() for word in WORD.findall(source)) + " "
+    held = _running(source)
     best = 0
     for part in text.split("|"):
         words = [word.lower() for word in WORD.findall(part)]
