@@ -85,7 +85,6 @@ class TestAnOrdinaryNote:
         )
         assert codes(intent, needs_decision=True) == set()
 
-    @pytest.mark.req("003-48")
     def test_carries_the_visits_clinician_as_author_in_the_frozen_bytes_alone(self, clinic):
         intent = send(clinic)
         kept = intent.current_screening
@@ -364,6 +363,36 @@ class TestWhatTheChartHolds:
         assert (intent.state, intent.tier) == (State.PENDING_APPROVAL, Tier.DUAL_APPROVAL)
 
 
+class TestTheBeforeSide:
+    def test_is_what_the_ehr_says_and_not_what_the_agent_says_it_says(self, clinic):
+        told = "Problem list as of today: Chronic kidney disease, stage 5, resolved."
+        source = {"ref": "s1", "kind": "chart", "title": "Chart", "text": told}
+        change = clinic.problem(
+            interaction="update",
+            content={"verification": "provisional"},
+            target=f"Condition/{_id(clinic.patient('P1')['entries']['ckd'])}",
+        )
+        change["evidence"] = [
+            {
+                "path": "/verification",
+                "source": "s1",
+                "start": 0,
+                "end": 12,
+                "quote": told[:12],
+                "method": "copied",
+            }
+        ]
+        intent = send(clinic, change, sources=[source])
+        before = screening.baseline_of(intent.current_screening).target.canonical
+        assert before["clinical_status"] == "active"
+        assert "N18.30" in {code["code"] for code in before["code"]}
+        assert intent.current_screening.hash_whole
+        after = gateway.parse(
+            connection=intent.connection, plan=screening.plan_of(intent.current_screening)
+        )
+        assert after.clinical_status == "active"
+
+
 class TestWhatTheSourceSays:
     @pytest.mark.req("001-91")
     def test_otherwise_makes_a_question_of_the_statement(self, clinic):
@@ -395,7 +424,6 @@ class TestWhatTheSourceSays:
 
 
 class TestRulesAndRights:
-    @pytest.mark.req("000-48", "000-52")
     def test_reject_what_the_patient_refused(self, clinic):
         with transaction.atomic():
             ConsentDirective.enter(
@@ -498,7 +526,6 @@ class TestAnEhrThatDoesNotAnswer:
 
 
 class TestSeveralWorkers:
-    @pytest.mark.req("002-43")
     def test_file_one_result_for_one_draft(self, clinic):
         intent = clinic.intent(clinic.propose())
 
@@ -673,6 +700,7 @@ class TestALaterLook:
         assert (done.outcome, done.screening.number) == ("refreshed", 2)
         assert done.intent.state == State.PENDING_APPROVAL
 
+    @pytest.mark.req("000-97")
     def test_on_demand_holds_what_the_patient_refused_meanwhile(self, clinic, update):
         with transaction.atomic():
             ConsentDirective.enter(

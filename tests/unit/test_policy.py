@@ -233,7 +233,6 @@ def test_all_rows_stay_below_autonomous_even_with_every_lane_and_switch_open():
         assert ask(wide).tier is not Tier.AUTONOMOUS
 
 
-@pytest.mark.req("000-38")
 class TestAPolicyThatOpensAutonomy:
     OPEN = STARTER.replace(
         'forbid (principal, action == Action::"commit", resource);',
