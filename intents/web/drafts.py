@@ -5,6 +5,8 @@ change from the stored content against the portal's own read of the chart. Every
 outside is shown with its invisible characters made visible.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -259,16 +261,39 @@ def heaviest(risks: list[str]) -> str:
 # --- what needs attention ---------------------------------------------------------------------------------
 
 
-def flags_of(intent: Intent) -> list[Flag]:
+# What a finding that needs a decision is called in a list: (end of its code, one, many, tone).
+_CALLED: tuple[tuple[str, str, str, str], ...] = (
+    ("-contradicted", "against the source", "against the source", "flag"),
+    ("-absent", "not in the source", "not in the source", "flag"),
+    ("-unavailable", "source not available", "sources not available", "bad"),
+    ("act-not-written", "reports what is not written", "report what is not written", "flag"),
+    ("act-without-change", "reports what is not drafted", "report what is not drafted", "flag"),
+    ("left-out", "fact left out", "facts left out", "warn"),
+)
+
+
+def flags_of(intents: Iterable[Intent]) -> list[Flag]:
     """Exceptions only: what a person will have to decide, a chart that moved, what is blocked."""
     found: list[Flag] = []
-    if intent.state == State.HELD:
-        found.append(Flag("Stopped: needs a person", "bad"))
-    if intent.state == State.REJECTED and intent.rejected_by == RejectedBy.POLICY:
-        found.append(Flag("Cannot be approved", "bad"))
-    screening = intent.current_screening
-    findings = list(screening.findings.all()) if screening else []
-    open_ones = [finding for finding in findings if finding.needs_decision]
-    if open_ones:
-        found.append(Flag(f"{len(open_ones)} to decide", "flag"))
-    return found
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for intent in intents:
+        if intent.state == State.HELD:
+            found.append(Flag("Stopped: needs a person", "bad"))
+        if intent.state == State.REJECTED and intent.rejected_by == RejectedBy.POLICY:
+            found.append(Flag("Cannot be approved", "bad"))
+        screening = intent.current_screening
+        for finding in screening.findings.all() if screening else ():
+            if finding.needs_decision:
+                counted[_called(finding.code)] += 1
+    found += [
+        Flag(f"{number} {one if number == 1 else many}", tone)
+        for (one, many, tone), number in counted.items()
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _called(code: str) -> tuple[str, str, str]:
+    for ending, one, many, tone in _CALLED:
+        if code.endswith(ending):
+            return one, many, tone
+    return "to decide", "to decide", "flag"

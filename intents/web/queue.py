@@ -284,7 +284,7 @@ def row_of(proposal: Proposal, *, view: View, due_at: datetime, at: datetime) ->
             )
             if part
         ),
-        flags=tuple(flag for intent in changes for flag in drafts.flags_of(intent)),
+        flags=tuple(drafts.flags_of(changes)),
         waited=wording.duration(at - proposal.received_at),
         due="" if over else wording.due(due_at, at=at),
         late=late,

@@ -8,6 +8,7 @@ import pytest
 from audit import timeline
 from intents.governance.models import Membership, Role, User
 from intents.lifecycle import RejectedBy, State, Tier
+from intents.models import Finding
 from intents.queries import queue
 from intents.queries.queue import Filter, Order, View
 from tests.web import made_up
@@ -68,6 +69,38 @@ class TestARow:
         html = browser(reviewer).get("/queue/").content.decode()
         assert "<script>alert" not in html
         assert "&lt;script&gt;" in html
+
+    @pytest.mark.req("000-60")
+    def test_names_what_will_have_to_be_decided_and_nothing_else(self, draft, reviewer, browser):
+        made = draft()
+        screening = made.intent.current_screening
+        for position, (code, asks) in enumerate(
+            [
+                ("statement-contradicted", True),
+                ("statement-absent", True),
+                ("field-absent", True),
+                ("left-out", True),
+                ("side-missing", True),
+                ("unsafe-notation", False),
+            ]
+        ):
+            Finding(
+                tenant_id=made.proposal.tenant_id,
+                screening=screening,
+                position=position,
+                severity="warning",
+                code=code,
+                diagnostics="made up",
+                needs_decision=asks,
+            ).save(force_insert=True)
+        html = browser(reviewer).get("/queue/").content.decode()
+        flags = re.findall(r'<span class="tag (\w*)">([^<]+)</span>', main_of(html))
+        assert flags == [
+            ("flag", "1 against the source"),
+            ("flag", "2 not in the source"),
+            ("warn", "1 fact left out"),
+            ("flag", "1 to decide"),
+        ]
 
     def test_is_one_link_and_offers_no_decision(self, draft, reviewer, browser):
         draft()
