@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, Q
+from django.db.models import Model
 
 from audit.actors import Actor, ActorKind
 from audit.encoding import sha256_hex
@@ -280,8 +280,3 @@ def _after(intent: Intent, *, at: datetime) -> None:
                 reason="corrected: A correcting change is in the chart.",
                 detail={"by": str(intent.pk)},
             )
-
-
-def open_discrepancies(intent: Intent) -> bool:
-    """Does a person still have to settle a difference of this change?"""
-    return Discrepancy.objects.filter(Q(intent=intent), resolved_at__isnull=True).exists()
