@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from ehr_adapters.capabilities import Finality
 from intents.lifecycle import WRITTEN, RejectedBy, State
-from intents.models import Discrepancy, Intent, WriteLedgerEntry
+from intents.models import Discrepancy, Intent, OutboxEntry, WriteLedgerEntry
 
 # A refusal is a terminal state; it stays in sight this long unless a newer change repairs it.
 _REFUSED_IN_SIGHT = timedelta(days=14)
@@ -118,6 +118,13 @@ def rows(
                 to_attr="facts",
             ),
             Prefetch(
+                "outbox_entries",
+                queryset=OutboxEntry.objects.order_by("-created_at").select_related(
+                    "decision__reviewer__user"
+                ),
+                to_attr="entries",
+            ),
+            Prefetch(
                 "proposal__intents",
                 queryset=Intent.objects.order_by("position"),
                 to_attr="siblings",
@@ -142,10 +149,17 @@ def _row(intent: Intent) -> Row:
         intent=intent,
         trouble=_trouble(intent, discrepancies),
         since=discrepancy.opened_at if discrepancy else intent.state_changed_at,
-        owner=discrepancy.owner if discrepancy else "",
+        owner=discrepancy.owner if discrepancy else _approver(intent),
         discrepancy=discrepancy,
         last_fact=facts[-1] if facts else None,
     )
+
+
+def _approver(intent: Intent) -> str:
+    """Who approved it owns its outcome until a difference is given to somebody else."""
+    entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]
+    reviewer = entries[0].decision.reviewer if entries else None
+    return reviewer.user.name if reviewer is not None else ""
 
 
 def _trouble(intent: Intent, discrepancies: list[Discrepancy]) -> Trouble:
