@@ -89,6 +89,12 @@ class Day:
         worklist.expire_due(at=self.now)
         sequencing.sequence(at=self.now)
 
+    def send(self) -> None:
+        """Only the log and the sending: nobody looks afterwards."""
+        sequencing.sequence(at=self.now)
+        dispatch.drain(at=self.now)
+        sequencing.sequence(at=self.now)
+
     def after_undo(self) -> None:
         """The undo time is over, and everything runs."""
         self.forward(seconds=61)
