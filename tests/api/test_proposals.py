@@ -472,7 +472,12 @@ class TestInvalid:
                 "unknown-reference",
             ),
             (("supersedes",), "x", "/supersedes", "malformed"),
-            (("supersedes",), "5f0c0c1e-6c55-4d0e-9a53-0d0d8f3f1c11", "/supersedes", "unknown-reference"),
+            (
+                ("supersedes",),
+                "5f0c0c1e-6c55-4d0e-9a53-0d0d8f3f1c11",
+                "/supersedes",
+                "unknown-reference",
+            ),
         ],
         ids=str,
     )
