@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from allauth.idp.oidc.models import Token
@@ -12,10 +12,18 @@ from django.utils import timezone
 
 from audit.actors import Actor, ActorKind
 from intents.governance import switches
-from intents.governance.models import AgentCredential
+from intents.governance.models import AgentCredential, Membership, User
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import State
-from intents.models import Finding, Intent, IntentVersion, Screening
+from intents.models import (
+    Finding,
+    Intent,
+    IntentVersion,
+    OutboxEntry,
+    ReviewDecision,
+    Screening,
+    WriteLedgerEntry,
+)
 from tests.api.conftest import INSTALLER, note, problem, proposal
 from tests.api.test_proposals import code_of
 
@@ -255,6 +263,134 @@ class TestFeedback:
         self.edit(clinic[0], made, at=timezone.now(), note="watch")
 
         assert scribe.get("/api/v1/feedback").json() == {"items": [], "next": None}
+
+
+@pytest.fixture
+def reviewer(clinic):
+    with transaction.atomic():
+        user = User.add(email="ada@example.org", name="Ada", **by())
+        return Membership.grant(
+            tenant=clinic[0], user=user, role="REVIEWER", clinical_role="PRESCRIBER", **by()
+        )
+
+
+class TestDecisionsAndAnswers:
+    """What people and the EHR said, in the status and in the feedback."""
+
+    def decide(self, tenant, intent_id, reviewer, *, at, kind="approve", **columns):
+        screening = screen(tenant, intent_id)
+        with tenant_context(tenant.pk), transaction.atomic():
+            decision = ReviewDecision(
+                tenant=tenant,
+                screening=screening,
+                reviewer=reviewer,
+                kind=kind,
+                decided_at=at,
+                **columns,
+            )
+            decision.set_phi("note", "the patient said otherwise", patient_ref="P9")
+            decision.save()
+            return decision
+
+    def answer(self, tenant, intent_id, decision, *, at, phase, **facts):
+        with tenant_context(tenant.pk), transaction.atomic():
+            intent = Intent.objects.get(pk=intent_id)
+            entry = OutboxEntry.objects.filter(intent=intent).first() or OutboxEntry.put(
+                tenant=tenant,
+                intent=intent,
+                screening=decision.screening,
+                decision=decision,
+                approval_event_id=uuid4(),
+                connection_id=intent.connection_id,
+                shard_key="s",
+                tag=uuid4(),
+                payload_hash="0" * 64,
+                not_before=at,
+                actor=INSTALLER,
+                at=at,
+            )
+            WriteLedgerEntry.write(
+                entry=entry,
+                attempt_id=UUID(int=1),
+                phase=phase,
+                actor=INSTALLER,
+                at=at,
+                tick=1,
+                evidence="seen in the chart" if phase == "ATTESTED" else "",
+                patient_ref="P9",
+                **facts,
+            )
+
+    def test_of_a_rejection_are_its_code_without_its_note(self, scribe, clinic, reviewer):
+        made = scribe.propose(proposal()).json()
+        change = made["changes"][0]["id"]
+        then = timezone.now() - timedelta(minutes=1)
+        self.decide(clinic[0], change, reviewer, at=then, kind="reject", reason_code="wrong-fact")
+        status = scribe.get(f"/api/v1/proposals/{made['id']}")
+        page = scribe.get("/api/v1/feedback")
+
+        assert status.json()["changes"][0]["decision"] == {
+            "outcome": "reject",
+            "reason_code": "wrong-fact",
+            "edited": False,
+            "decided_at": status.json()["changes"][0]["decision"]["decided_at"],
+        }
+        assert [(i["event"], i["reason_code"]) for i in page.json()["items"]] == [
+            ("rejected", "wrong-fact")
+        ]
+        for shown in (status, page):
+            assert "otherwise" not in shown.content.decode()
+            assert "Ada" not in shown.content.decode()
+
+    def test_of_the_ehr_are_told_in_order(self, scribe, clinic, reviewer):
+        made = scribe.propose(proposal()).json()
+        change = made["changes"][0]["id"]
+        start = timezone.now() - timedelta(minutes=1)
+        decision = self.decide(clinic[0], change, reviewer, at=start)
+        for seconds, phase, facts in (
+            (1, "SENT", {}),
+            (2, "UNKNOWN", {"status_code": 504}),
+            (3, "FOUND", {}),
+            (4, "READ_BACK", {"status_code": 200, "vendor_code": "ok"}),
+        ):
+            self.answer(
+                clinic[0],
+                change,
+                decision,
+                at=start + timedelta(seconds=seconds),
+                phase=phase,
+                **facts,
+            )
+        page = scribe.get("/api/v1/feedback").json()
+        delivery = scribe.get(f"/api/v1/proposals/{made['id']}").json()["changes"][0]["delivery"]
+
+        assert [i["event"] for i in page["items"]] == [
+            "approved",
+            "ehr-unknown",
+            "ehr-found",
+            "ehr-read-back",
+        ]
+        assert (delivery["phase"], delivery["attempts"], delivery["status_code"]) == (
+            "READ_BACK",
+            1,
+            200,
+        )
+        assert scribe.get("/api/v1/feedback", after=page["next"]).json()["items"] == []
+
+    def test_come_in_pages_without_a_gap(self, scribe, clinic, reviewer, monkeypatch):
+        monkeypatch.setattr("intents.queries.agents.cursors.PAGE_SIZE", 2)
+        made = scribe.propose(proposal(changes=[problem(ref=f"c{n}") for n in range(5)])).json()
+        then = timezone.now() - timedelta(minutes=1)
+        for change in made["changes"]:
+            # One moment for all: the cursor has to tell them apart.
+            self.decide(clinic[0], change["id"], reviewer, at=then)
+        seen, after = [], None
+        for _ in range(4):
+            page = scribe.get("/api/v1/feedback", **({"after": after} if after else {})).json()
+            seen += [item["ref"] for item in page["items"]]
+            after = page["next"]
+
+        assert sorted(seen) == ["c0", "c1", "c2", "c3", "c4"]
 
 
 class TestKinds:

@@ -87,15 +87,18 @@ def feedback(*, agent_id: UUID, after: str | None, at: datetime) -> FeedbackPage
     )
 
 
-def _since(column: str, since: tuple[datetime, str] | None, until: datetime) -> Q:
-    wanted = Q(**{f"{column}__lte": until})
-    # The moment itself is read again and what was handed out is left out below: one instant may hold
-    # facts of several tables.
-    return wanted & Q(**{f"{column}__gte": since[0]}) if since else wanted
-
-
-def _is_after(moment: datetime, sort_id: str, since: tuple[datetime, str] | None) -> bool:
-    return since is None or (moment, sort_id) > since
+def _after(column: str, letter: str, *, since: tuple[datetime, str] | None, until: datetime) -> Q:
+    """Rows of one table that come after the cursor: by moment, then table, then id."""
+    settled = Q(**{f"{column}__lte": until})
+    if since is None:
+        return settled
+    moment, place = since
+    later = Q(**{f"{column}__gt": moment})
+    if letter > place[:1]:
+        later |= Q(**{column: moment})
+    elif letter == place[:1]:
+        later |= Q(**{column: moment, "pk__gt": cursors.uuid_of(place[1:])})
+    return settled & later
 
 
 def _decided(
@@ -103,23 +106,21 @@ def _decided(
 ) -> Iterator[FeedbackItem]:
     rows = (
         ReviewDecision.objects.filter(
-            _since("decided_at", since, until),
+            _after("decided_at", "d", since=since, until=until),
             screening__version__intent__proposal__agent=agent_id,
         )
         .select_related("screening__version__intent")
         .defer("note", "statement", "screening__baseline", "screening__wire_plan")
-        .order_by("decided_at", "pk")[: cursors.PAGE_SIZE * 2]
+        .order_by("decided_at", "pk")[: cursors.PAGE_SIZE]
     )
     for row in rows:
-        sort_id = f"d{row.pk}"
-        if _is_after(row.decided_at, sort_id, since):
-            yield _item(
-                row.screening.version.intent,
-                at=row.decided_at,
-                event=_DECISIONS[row.kind],
-                sort_id=sort_id,
-                reason_code=row.reason_code,
-            )
+        yield _item(
+            row.screening.version.intent,
+            at=row.decided_at,
+            event=_DECISIONS[row.kind],
+            sort_id=f"d{row.pk}",
+            reason_code=row.reason_code,
+        )
 
 
 def _edited(
@@ -127,15 +128,14 @@ def _edited(
 ) -> Iterator[FeedbackItem]:
     rows = (
         IntentVersion.objects.filter(
-            _since("created_at", since, until), intent__proposal__agent=agent_id, number__gt=1
+            _after("created_at", "e", since=since, until=until),
+            intent__proposal__agent=agent_id,
+            number__gt=1,
         )
         .select_related("intent")
-        .order_by("created_at", "pk")[: cursors.PAGE_SIZE * 2]
+        .order_by("created_at", "pk")[: cursors.PAGE_SIZE]
     )
     for row in rows:
-        sort_id = f"e{row.pk}"
-        if not _is_after(row.created_at, sort_id, since):
-            continue
         before = IntentVersion.objects.get(intent=row.intent_id, number=row.number - 1)
         changed = canonical.changed_fields(
             row.intent.change_kind, before.phi_json("content"), row.phi_json("content")
@@ -144,7 +144,7 @@ def _edited(
             row.intent,
             at=row.created_at,
             event=Event.EDITED,
-            sort_id=sort_id,
+            sort_id=f"e{row.pk}",
             changed_fields=[f"/{name}" for name in changed],
         )
 
@@ -154,23 +154,23 @@ def _answered(
 ) -> Iterator[FeedbackItem]:
     rows = (
         WriteLedgerEntry.objects.filter(
-            _since("at", since, until), intent__proposal__agent=agent_id, phase__in=list(_FACTS)
+            _after("at", "l", since=since, until=until),
+            intent__proposal__agent=agent_id,
+            phase__in=list(_FACTS),
         )
         .select_related("intent")
         .defer("evidence")
-        .order_by("at", "pk")[: cursors.PAGE_SIZE * 2]
+        .order_by("at", "pk")[: cursors.PAGE_SIZE]
     )
     for row in rows:
-        sort_id = f"l{row.pk}"
-        if _is_after(row.at, sort_id, since):
-            yield _item(
-                row.intent,
-                at=row.at,
-                event=_FACTS[row.phase],
-                sort_id=sort_id,
-                status_code=row.status_code,
-                vendor_code=row.vendor_code,
-            )
+        yield _item(
+            row.intent,
+            at=row.at,
+            event=_FACTS[row.phase],
+            sort_id=f"l{row.pk}",
+            status_code=row.status_code,
+            vendor_code=row.vendor_code,
+        )
 
 
 def _item(
