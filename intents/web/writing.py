@@ -75,7 +75,9 @@ def stop_writing(request: PortalRequest, connection_id: UUID) -> HttpResponse:
         actor=actor,
         at=timezone.now(),
     )
-    messages.success(request, f"Writing to {connection} is stopped. What was sent may still arrive.")
+    messages.success(
+        request, f"Writing to {connection} is stopped. What was sent may still arrive."
+    )
     return redirect("writing")
 
 
@@ -123,5 +125,7 @@ def release_writing(request: PortalRequest, switch_id: UUID) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        messages.success(request, "Writing goes on. Each draft is compared with the chart again first.")
+        messages.success(
+            request, "Writing goes on. Each draft is compared with the chart again first."
+        )
     return redirect("writing")
