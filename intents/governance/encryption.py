@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -35,7 +36,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 
+from audit.actors import Actor
 from audit.encoding import canonical_bytes
+from audit.recording import record
+from audit.tags import AuditTag
 from intents.governance.models import DataKey
 
 VERSION = "v1"
@@ -118,7 +122,11 @@ def _read_ring(path: Path) -> KeyRing:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise KeyRingUnusable(f"{RING_FILE} in KEY_DIR is not a key ring.") from problem
-    if ring.current not in ring.keys or any(len(key) != 32 for key in ring.keys.values()):
+    if (
+        ring.current not in ring.keys
+        or any(len(key) != 32 for key in ring.keys.values())
+        or not all(re.fullmatch(r"k[0-9]+", name) for name in ring.keys)
+    ):
         raise KeyRingUnusable(f"{RING_FILE} in KEY_DIR is not a key ring.")
     return ring
 
@@ -271,23 +279,31 @@ def patient_key(*, tenant_id: str | UUID, patient_ref: str) -> Iterator[None]:
         _in_use.reset(reset)
 
 
-def rotate(*, limit: int = 500) -> int:
+def rotate(*, actor: Actor, at: datetime, limit: int = 500) -> int:
     """Make a new ring key and wrap up to `limit` data keys with it; returns how many were wrapped.
 
-    Call again until it answers 0: a key already under the current ring key is not counted, and the
-    ring itself grows only when every data key has reached the current one.
+    A rotation that was interrupted is finished before another begins: the ring grows only when every
+    data key has reached its current key. Call `rewrap` until it answers 0. The old ring keys may then
+    be taken out of the file; backups of the database that are older still need them.
     """
     ring = key_ring()
     behind = DataKey.unscoped.filter(destroyed_at__isnull=True).exclude(ring_key=ring.current)
     if not behind.exists():
-        name = f"k{len(ring.keys) + 1}"
+        name = f"k{max(int(each[1:]) for each in ring.keys) + 1}"
         _save_ring(
             ring_path(),
             current=name,
             keys={**ring.keys, name: secrets.token_bytes(32)},
             tokens=ring.tokens,
         )
-        ring = key_ring()
+        with transaction.atomic():
+            record(
+                tag=AuditTag.GOVERNANCE_KEY_ROTATED,
+                actor=actor,
+                at=at,
+                tenant_id=None,
+                body={"ring_key": name},
+            )
     return rewrap(limit=limit)
 
 

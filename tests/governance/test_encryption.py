@@ -6,14 +6,16 @@ import stat
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.models import AuditEvent
 from intents.governance import encryption
 from intents.governance.encryption import CannotUnseal, KeyRingUnusable, seal, unseal
 from intents.governance.models import DataKey
-from tests.governance.conftest import AT
+from tests.governance.conftest import AT, BY
 
 pytestmark = pytest.mark.django_db
 
@@ -128,7 +130,7 @@ class TestRotation:
         }
         before = dict(DataKey.unscoped.values_list("pk", "wrapped"))
 
-        assert encryption.rotate(limit=3) == 3
+        assert encryption.rotate(**BY, limit=3) == 3
         assert encryption.rewrap(limit=3) == 2
         assert encryption.rewrap() == 0
 
@@ -142,7 +144,7 @@ class TestRotation:
 
     def test_lets_the_old_ring_key_go_afterwards(self, clinic):
         sealed = seal("x", tenant_id=clinic.pk, patient_ref="P1", **PLACE)
-        encryption.rotate()
+        encryption.rotate(**BY)
         path = encryption.ring_path()
         ring = json.loads(path.read_text())
         del ring["keys"]["k1"]
@@ -153,17 +155,26 @@ class TestRotation:
 
     def test_keeps_the_tokens_that_audit_knows_a_patient_by(self, clinic):
         before = encryption.patient_token(tenant_id=clinic.pk, patient_ref="P1")
-        encryption.rotate()
+        encryption.rotate(**BY)
 
         assert encryption.patient_token(tenant_id=clinic.pk, patient_ref="P1") == before
 
     def test_continues_an_unfinished_rotation_before_starting_another(self, clinic):
         for name in "abc":
             seal("x", tenant_id=clinic.pk, patient_ref=name, **PLACE)
-        encryption.rotate(limit=1)
-        encryption.rotate(limit=5)
+        encryption.rotate(**BY, limit=1)
+        encryption.rotate(**BY, limit=5)
 
         assert encryption.key_ring().current == "k2"
+
+    def test_is_a_command_that_finishes_what_it_began(self, clinic, capsys):
+        for name in "abc":
+            seal("x", tenant_id=clinic.pk, patient_ref=name, **PLACE)
+        call_command("rotate_column_keys")
+
+        assert "3 data keys" in capsys.readouterr().out
+        assert set(DataKey.unscoped.values_list("ring_key", flat=True)) == {"k2"}
+        assert AuditEvent.objects.filter(tag="governance:key:rotated").count() == 1
 
 
 class TestDestruction:
