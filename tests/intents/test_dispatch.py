@@ -86,13 +86,18 @@ def test_the_fact_of_sending_is_committed_before_anything_leaves(clinic):
     assert seen == [(State.SUBMITTED, ["SENT"], 0)]
 
 
-def test_no_transaction_is_open_while_the_ehr_is_asked(clinic):
+def test_no_transaction_and_no_database_connection_is_held_while_the_ehr_is_asked(clinic):
     clinic.ready()
-    open_blocks = []
+    held = {}
     for place in ("before_token", "before_reading", "before_search", "before_send", "after_send"):
-        faults.arm(place, lambda: open_blocks.append(database.in_atomic_block))
+
+        def look_around(place=place):
+            held[place] = (database.in_atomic_block, database.connection is not None)
+
+        faults.arm(place, look_around)
     send(clinic)
-    assert open_blocks == [False] * 5
+    assert not any(in_transaction for in_transaction, _ in held.values())
+    assert held["before_token"] == held["before_send"] == held["after_send"] == (False, False)
 
 
 def test_a_fresh_token_of_the_narrow_scope_is_used_for_the_write(clinic):

@@ -5,16 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from audit import integrity
 from intents.governance.history import stamp
 from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
 from intents.models import Discrepancy, Intent, WriteLedgerEntry
-from intents.pipeline import dispatch, outbox, reconciliation
+from intents.pipeline import dispatch, outbox, reconciliation, review
 from intents.pipeline.delivery import faults
 from intents.pipeline.reconciliation import looking
 from tests.intents.delivery_fixtures import (
     Killed,
     _disarmed,  # noqa: F401
+    checkpoint,
     entry_of,
     impatient,  # noqa: F401
     kill_at,
@@ -423,6 +425,29 @@ def test_a_difference_is_given_to_a_person_and_settled_by_one(clinic):
             evidence=SEEN,
             at=moment,
         )
+
+
+def test_the_log_of_an_eventful_day_verifies(clinic):
+    clinic.ready()
+    moment = clinic.deliver()
+    lost = clinic.ready(changes=[clinic.problem()], at=moment)
+    clinic.practice.fault("error-before-commit", vendor="generic", method="POST", path="Condition")
+    moment = past_quarantine(at=send(clinic, at=moment))
+    look(at=moment)
+    dispatch.drain(at=moment + timedelta(seconds=5))
+    undone = clinic.ready(changes=[clinic.problem()], patient="P6", at=moment)
+    review.undo(
+        proposal_id=undone.pk,
+        reviewer=clinic.person("reyes"),
+        at=moment + timedelta(seconds=3),
+    )
+    clinic.approve(undone, at=moment + timedelta(seconds=40))
+    moment = clinic.deliver(at=moment + timedelta(seconds=40))
+    look(at=moment + timedelta(minutes=1))
+    assert {clinic.intent(p).state for p in (lost, undone)} == {State.RECONCILED}
+    checkpoint(at=moment + timedelta(minutes=2))
+    report = integrity.check()
+    assert report.holds, report.first
 
 
 def test_ticks_round_up_and_leave_room_for_the_one_in_progress(settings):

@@ -72,8 +72,8 @@ class Exchange:
         begun = self.begun
         match ask:
             case protocol.GetToken():
-                fault_point("before_token")
                 _let_go()
+                fault_point("before_token")
                 self.tokens = [
                     gateway.authenticate(connection=begun.intent.connection, step=step)
                     for step in begun.plan.steps
