@@ -17,7 +17,7 @@ from intents.governance.models import ConsentDirective, PolicyVersion, ScopeGran
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Intent, PolicyVerdict, Screening
-from intents.pipeline import gateway, intake, screening
+from intents.pipeline import gateway, intake, review, screening
 from intents.pipeline.policy import PolicyContext, evaluate
 from intents.pipeline.screening import Freshness, filing
 from tests.ehr_adapters.practice import problem as a_problem
@@ -230,10 +230,15 @@ class TestWhoseChart:
 
 
 class TestTheVisit:
-    def test_may_be_over_for_what_does_not_need_an_open_one(self, clinic):
+    def test_that_is_closed_holds_until_a_person_clears_it_and_then_asks_once_more(self, clinic):
         intent = send(clinic, patient="P9")
-        assert intent.state == State.PENDING_APPROVAL
-        assert "encounter-not-open" in codes(intent)
+        assert intent.state == State.HELD
+        assert codes(intent, holds=True) == {"encounter-closed"}
+        review.release(proposal_id=intent.proposal_id, reviewer=clinic.person("reyes"), at=clinic.at)
+        cleared = again(intent)
+        assert cleared.state == State.PENDING_APPROVAL
+        asked = cleared.current_screening.findings.filter(needs_decision=True)
+        assert {f.code for f in asked} == {"encounter-not-open"}
 
     @pytest.fixture
     def open_visits_only(self, clinic, monkeypatch):

@@ -10,7 +10,7 @@ from ehr_adapters.canonical import base as canonical
 from ehr_adapters.capabilities import CapabilitySet, Finality
 from ehr_adapters.contract import Snapshot
 from intents.lifecycle import CLOSED, IN_FLIGHT, WRITTEN, State
-from intents.models import Intent, IntentVersion
+from intents.models import Finding, Intent, IntentVersion
 from intents.pipeline import validation
 from intents.pipeline.support.judging import Quote, SourceText
 from intents.pipeline.support.sentences import statements
@@ -56,7 +56,15 @@ def draft_of(
         agent_statements=_agent_statements(intent) if by_person else None,
         target_in_flight=_is_target_in_flight(intent),
         own_tags=own_tags(intent),
+        visit_cleared=_is_visit_cleared(intent),
     )
+
+
+def _is_visit_cleared(intent: Intent) -> bool:
+    """It was held for its closed visit before: only a person could let it go on from there."""
+    return Finding.objects.filter(
+        screening__version__intent=intent, code="encounter-closed", holds=True
+    ).exists()
 
 
 def encounter_of(intent: Intent, content: Mapping[str, Any]) -> str:

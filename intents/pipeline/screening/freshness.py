@@ -231,7 +231,8 @@ def _visit_moved(then: Baseline, now: Baseline, *, needs_open: bool) -> str:
         return ""
     if now.visit is None or now.visit.patient != then.visit.patient:
         return "The visit is no longer this patient's."
-    return "The visit was closed." if needs_open and not now.visit.open else ""
+    was_open = then.visit is not None and then.visit.open
+    return "The visit was closed." if (needs_open or was_open) and not now.visit.open else ""
 
 
 def _entry_moved(then: Baseline, now: Baseline) -> str:

@@ -48,7 +48,7 @@ def check(
     findings = list(_structure(draft))
     if baseline is not None:
         findings += check_patient(draft, baseline=baseline, alikes=alikes)
-        findings += check_visit(baseline=baseline, capability=capability)
+        findings += check_visit(draft, baseline=baseline, capability=capability)
         findings += check_target(draft, baseline=baseline)
     findings += _rendering(plan, refusal)
     if draft.change is not None:

@@ -44,7 +44,8 @@ class Draft:
     `change` is None where the content is no such change; `change_issues` then say why. `asserted` is the
     identity that the agent gave. `agent_statements` are the statements as the agent wrote them; None
     while nobody has edited the draft. `own_target`: the entry to be changed was written by the portal;
-    `own_tags`: what carries one of them in the chart is this change itself.
+    `visit_cleared`: a
+    person released it although its visit is closed. `own_tags`: what carries one of them in the chart is this change itself.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Draft:
     own_target: bool = False
     own_tags: frozenset[str] = frozenset()
     target_in_flight: bool = False
+    visit_cleared: bool = False
 
     @property
     def is_new(self) -> bool:

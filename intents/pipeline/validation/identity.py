@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import Baseline, NameAlikes, PatientIdentity
 from intents.pipeline.validation.draft import Draft
-from intents.pipeline.validation.findings import Finding, error, hold, information
+from intents.pipeline.validation.findings import Finding, error, hold, information, question
 
 _PARTS = ("family", "given", "birth_date", "sex", "mrn")
 # What tells people apart who share a family name and a birth date.
@@ -96,8 +96,15 @@ def _sources(draft: Draft, identity: PatientIdentity) -> Iterable[Finding]:
             )
 
 
-def check_visit(*, baseline: Baseline, capability: Capability | None) -> Iterable[Finding]:
-    """Findings about the visit: of this patient, and open where the EHR files only in an open one."""
+def check_visit(
+    draft: Draft, *, baseline: Baseline, capability: Capability | None
+) -> Iterable[Finding]:
+    """Findings about the visit: of this patient, and open.
+
+    A closed visit holds the draft until a person clears it; then the page asks once more, because the
+    entry goes into a visit that somebody had finished. Where the EHR files only in an open visit,
+    clearing is of no use and it stays held.
+    """
     if "encounter" in baseline.missing:
         yield error("unknown-encounter", "The EHR has no visit with this id.", "/encounter")
         return
@@ -114,7 +121,15 @@ def check_visit(*, baseline: Baseline, capability: Capability | None) -> Iterabl
                 "The visit is not open, and this needs an open one.",
                 "/encounter",
             )
+        elif draft.visit_cleared:
+            yield question(
+                "encounter-not-open",
+                "The visit is closed; this is added to it all the same.",
+                "/encounter",
+            )
         else:
-            yield information(
-                "encounter-not-open", "The visit is not open (any more).", "/encounter"
+            yield hold(
+                "encounter-closed",
+                "The visit is closed. Check it again if this belongs into a closed visit.",
+                "/encounter",
             )
