@@ -26,7 +26,7 @@ GOVERNORS = listed(
     "that if when because since as while where whether what who whom which how why until till before after than "
     "think thinks know say says said hope believe guess suppose feel sure told like the a an of to with for though "
     "although unless once whenever wish glad see worried tell everything anything something all ever "
-    "thought felt heard figured fact suspect wonder afraid noticed notice about from in on at by thing things over under around above below into onto through behind between against near across and or but what's ensure is "
+    "thought felt feeling heard figured fact suspect wonder afraid noticed notice about from in on at by thing things over under around above below into onto through behind between against near across and or but what's ensure is "
     "make so means mean whatever just medications medication medicines recommend suggest last are was were next "
     "not n't too very long"
 )
@@ -62,7 +62,7 @@ def _left_hanging(said: list[str]) -> bool:
 
 
 TURNS = re.compile(
-    r" (?:(?:and|but) )?(?:then )?(?:at (?:this|that|one) point|then underneath|in the meantime|as far as (?:your|the|my) (?:\w+ ){1,3}(?:is|are) concerned)$"
+    r" (?:(?:and|but) )?(?:then )?(?:at (?:this|that|one) point|then underneath|(?:probably |maybe )?(?:at|in) the (?:beginning|start|end)|in the meantime|as far as (?:your|the|my) (?:\w+ ){1,3}(?:is|are) concerned)$"
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from examples.scribe import lexicon, person, phrases, plans, questions
 from examples.scribe.clauses import Clause
-from examples.scribe.grammar import has_verb
+from examples.scribe.grammar import NOMINATIVE, has_verb
 from examples.scribe.speakers import Cast, Role
 from examples.scribe.statement import NEGATIVE, Section, Statement, is_broken
 from examples.scribe.words import Word, listed
@@ -306,7 +306,11 @@ def _one(*, words: list[Word], low: str, dictating: bool) -> plans.Found | None:
         lows = low.split()
     elif lows[0] == "what" and " is " not in low:
         return None
-    if lows[0] in {"no", "please", "yes"} and len(lows) > 3:
+    answers = lows[0] in {"no", "yes"} and (
+        words[1].kind == "pause" or lows[1] in NOMINATIVE | {"you", "it", "it's", "i'm", "that's"}
+    )
+    # "No, stop the tablets"; but "no swelling" must keep its no.
+    if (answers or lows[0] == "please") and len(lows) > 3:
         words = phrases.after(words, lows[0])
         low = questions.low_of(words)
         lows = low.split()
@@ -378,7 +382,7 @@ def _one(*, words: list[Word], low: str, dictating: bool) -> plans.Found | None:
         return (Section.PLAN, f"clinician says {told}", leans) if told else None
     if (
         re.match(
-            r"on (?:your |the )?(?:\w+ ){0,2}exam|i (?:do |can |also |still )*(?:appreciate|hear|identify|recogni[sz]e|palpate)\b",
+            r"on (?:your |the )?(?:\w+ ){0,2}exam|i (?:do |can |also |still |don't |didn't )*(?:appreciate|hear|identify|recogni[sz]e|palpate|(?:see|feel|notice) any)\b",
             low,
         )
         and found["finding"]

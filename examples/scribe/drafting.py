@@ -7,6 +7,7 @@ only this visit can say; what stays too general to stand alone is joined to a ne
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from examples.scribe import lexicon, proofreading, questions
 from examples.scribe.clauses import Clause
@@ -23,6 +24,7 @@ WANTED = 10  # content words up to which a sentence takes in the next statement
 WANTED_OF_FINDINGS = 15  # findings are worded alike from visit to visit: several go together
 LONG_ENOUGH = 26  # words after which a sentence takes nothing more in
 TOO_LONG = 60
+MOST_QUOTES = 450  # a proposal's change may carry 500
 FEWEST_SENTENCES = 5
 FEWEST_SECTIONS = 3
 STOP = listed(
@@ -80,6 +82,7 @@ def draft(*, transcript: Transcript) -> Draft:
     chains = _distinct(_chains(reading.statements, transcript.text))
     _complaint_first(chains)
     sections = _sections(chains, source=transcript.text)
+    _within_bounds(sections)
     _fill_up(sections, reading=reading, transcript=transcript)
     return Draft(
         sections=[(title, sentences) for title, sentences in sections if sentences], reading=reading
@@ -112,10 +115,11 @@ def _chains(statements: Sequence[Statement], source: str) -> list[_Chain]:
     return chains
 
 
-def _words(text: str) -> set[str]:
-    return {
+@lru_cache(maxsize=20_000)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(
         proofreading.stem(word) for word in proofreading.tokens(text) if word not in STOP
-    } - STOP
+    ).difference(STOP)
 
 
 def _distinct(chains: list[_Chain]) -> list[_Chain]:
@@ -256,7 +260,9 @@ def _chained(parts: Sequence[Statement], *, joint: str = "; ") -> str:
         piece = f"denies {part.text}" if part.denied and len(parts) > 1 else part.text
         if text:
             piece = re.sub(rf"^(?:{part.teller} )?(?:says|reports) (?!for\b)", "", piece)
-            if part.personal and not _is_of_patient(before):
+            if part.personal and not (
+                before.personal or (part.link != "but" and _is_of_patient(before))
+            ):
                 piece = f"{part.teller} {piece}"
             text += f", but {piece}" if part.link == "but" else f"{joint}{piece}"
         else:
@@ -361,6 +367,12 @@ def _fill_up(
         )
         target = next(sentences for title, sentences in sections if title == section.value)
         target.append(Sentence(text=f'{speaker}: "{quoted}".', spans=(span,), copied=True))
+
+
+def _within_bounds(sections: list[tuple[str, list[Sentence]]]) -> None:
+    """A visit of hours is cut at the end of its longest section, not refused."""
+    while sum(len(x.spans) for _, sentences in sections for x in sentences) > MOST_QUOTES:
+        max((sentences for _, sentences in sections), key=len).pop()
 
 
 def _clinical_words(clause: Clause) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from examples.scribe.words import Word
 
 TAIL = re.compile(
-    r" so(?: \w+){1,2}$| (?:because|so|and|but|or|since|which|that|when|if|to|just|the|with|in|on|of|for|at|from|about|into)(?: (?:right now|i|you|we|the|just|then|again))?(?<!used to)(?<!ever since)(?<!anything of)(?<!not that i)$"
+    r" so(?: \w+){1,2}$| (?:because|so|and|but|or|since|which|that|when|if|to|just|the|with|in|on|of|for|at|from|about|into)(?: (?:right now|i|you|we|the|just|then|again))?(?<!used to)(?<!ever since)(?<!worry about)(?<!worried about)(?<!sure about)(?<!anything of)(?<!not that i)$"
 )
 
 

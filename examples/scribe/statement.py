@@ -41,13 +41,13 @@ BROKEN = re.compile(
     r"|\b(?:and|or|but|the|a|an|of|with|so|if|because|than|as|who|which|their|is|are|was|to|too|like|that they|about|very|really|"
     r"thinks?|that|guess|just|for|from|has|have|had|does|do|did|it's|they are|said|when|can|could|would|will|should|does not|do not|otherwise|usually)$"
     r"|^(?:and|or|but|of|than|that they|because|which)\b|\b(?:is|are) (?:is|are|do|does|has|have)\b|\bi\b|\bthey (?:is|has|was|the|they|their|it|it's)\b"
-    r"|\b(\w{4,}) \1\b|\bam\b|\bdo you\b|\bso so\b|\bit the\b|\bare they is\b|\bto to\b|\bhave is\b|\bhas it\b|\bdo they\b|\bno (?:think|know|do|have|is|it's|was|they|i)\b|\bis (?:drink|go|do|have|get|try|feel)\b|\b(?:would|can|could|will|should|may|might|must|to|not) (?:looks|takes|goes|gets|makes|feels|has|is|does)\b|^(?:thinks|guesses|knows|feels like|likes)(?: \w+){0,2}$|\bin inside\b|\bkeeps? (?:them|it)$|^when .*\bincluding\b|\bwhen they had the when\b|\b(?:can|will|should|may|could|must) (?:back|in|at|on|the|a|an|to)\b|^(?:has|does|did|is) but\b|\b(?:to|can) cannot\b|\bthey are \w+ they are\b|\bat the (?:team|clinician)\b|\b(?:did|do|have|are|is) the patient \w+s\b|\bthey do they\b"
+    r"|\b(\w{4,}) \1\b|\bam\b|\bdo you\b|\bso so\b|\bit the\b|\bare they is\b|\bto to\b|\bhave is\b|\bhas it\b|\bdo they\b|\bno (?:think|know|do|have|is|it's|was|they|i)\b|\bis (?:drink|go|do|have|get|try|feel)\b|\b(?:would|can|could|will|should|may|might|must|to|not) (?:looks|takes|goes|gets|makes|feels|has|is|does)\b|^(?:thinks|guesses|knows|feels like|likes)(?: \w+){0,2}$|\bbeen \w+ing has been\b|\bin inside\b|\bkeeps? (?:them|it)$|^when .*\bincluding\b|\bwhen they had the when\b|\b(?:can|will|should|may|could|must) (?:back|in|at|on|the|a|an|to)\b|^(?:has|does|did|is) but\b|\b(?:to|can) cannot\b|\bthey are \w+ they are\b|\bat the (?:team|clinician)\b|\b(?:did|do|have|are|is) the patient \w+s\b|\bthey do they\b"
 )
 
 
 def is_broken(text: str) -> bool:
     """Speech that lost its thread: no grammar to hold on to."""
-    low = text.lower()
+    low = text.lower().replace("worry about", "worry").replace("worried about", "worried")
     return bool(
         BROKEN.search(low.replace(",", ""))
         or re.search(

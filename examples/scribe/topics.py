@@ -31,6 +31,16 @@ RELATIVE_ILL = re.compile(r"\bdied|passed away|had an?\b|has\b|have\b")
 FEELS = re.compile(r"\b(?:feel|feeling|felt)\b")
 
 
+ASKS_WHEN = re.compile(
+    r"\bhow (?:long|often|many times)\b|\bwhen\b|\bstart|\bgoing on\b|\bhappen|\bbeg[ai]n|\bsince\b|\bnotice"
+)
+
+
+def _is_clinical(lows: Sequence[str]) -> bool:
+    found = lexicon.counts(list(lows))
+    return bool(found["symptom"] or found["body"] or found["condition"])
+
+
 def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
     """The section for a patient's clause; None if it has no place in a note."""
     low, question = " ".join(lows), " ".join(asked)
@@ -105,6 +115,7 @@ def place(*, lows: Sequence[str], asked: Sequence[str]) -> Section | None:
         return Section.HISTORY
     if (
         asked
+        and (ASKS_WHEN.search(question) or _is_clinical(asked))
         and lexicon.TIME.search(low)
         and re.match(
             r"(?:it|it's|that|that's|about|since|for|just|only|probably|maybe|around|i think|a|an|the last|on|in|this|every|most|all|from|over|within|two|three|four|five|six|yesterday|today)\b",

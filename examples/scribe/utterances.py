@@ -156,7 +156,7 @@ def verbatim(transcript: Transcript, words: Sequence[Word]) -> str:
         return ""
     text = transcript.text[words[0].start : words[-1].end]
     plain = " ".join(word.text.lower() for word in words)
-    clean = re.sub(r"[^\w\s']", " ", text).lower().split()
+    clean = re.sub(r"[^\w\s']", " ", text.replace("’", "'")).lower().split()
     if clean != plain.split() or re.search(r"[<>\n.?!\"]", text) or " n't" in text or " ," in text:
         return ""
     return text

@@ -85,8 +85,11 @@ def tokens(*, text: str, start: int, end: int) -> list[Word]:
     """The words of a stretch of text with their places; markup becomes gaps or doubt."""
     found: list[Word] = []
     doubtful = False
+    shouted = text[start:end].isupper() and end - start > 12  # a transcriber's capitals
     for match in TOKEN.finditer(text, start, end):
         piece, (a, b) = match.group(0), match.span()
+        if shouted and not piece.startswith("<"):
+            piece = piece.lower()
         if piece.startswith("<"):
             tag = piece.strip("<>/ ").upper()
             if tag == "UNSURE":
@@ -390,9 +393,11 @@ def _without_false_starts(words: list[Word]) -> list[Word]:
                     del words[index:later]
                     index -= 1
                     break
+                same = here.low.split("'")[0] == base
                 if (
                     not between
                     and here.low != word.low
+                    and not same
                     and (not opens or word.low in {"you", "it", "there", "that's"})
                 ):
                     break
@@ -433,7 +438,10 @@ def _given_up(words: list[Word]) -> None:
                 between = words[index + 2 : later]
                 if any(w.kind in {"stop", "gap"} for w in between):
                     break
-                paused = words[later - 1].kind in {"pause", "cut"} and len(between) <= 5
+                after = {w.low for w in words[later : later + len(between) + 6]}
+                # "I took this, I took that" is a list; what was given up comes again.
+                again = all(w.low in after | MERE for w in between if w.kind == "word")
+                paused = words[later - 1].kind in {"pause", "cut"} and len(between) <= 5 and again
                 opens = index == 0 or words[index - 1].kind != "word"
                 if paused or (pair == ("i", "think") and opens and len(between) <= 5):
                     del words[index:later]

@@ -76,7 +76,7 @@ ASKING = re.compile(
     re.IGNORECASE,
 )
 TELLING = re.compile(
-    r"\b(?:i|i['’]\w+|my|me|he|she|it|it['’]s|is|are|was|were|has|had|have|felt|died)\b",
+    r"\b(?:i|i['’]\w+|my|me|he|she|it|it['’]s|is|are|was|were|has|had|have|felt|died|just|very)\b",
     re.IGNORECASE,
 )
 WORD = re.compile(r"[a-z0-9½¼¾]+(?:['’./:][a-z0-9]+)*", re.IGNORECASE)
@@ -91,6 +91,7 @@ class Said:
     text: str
     quotes: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
+    clinical: tuple[bool, ...]  # whether the clinician said the quote
 
 
 def note_of(proposal: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,9 +136,19 @@ def statements(proposal: Mapping[str, Any]) -> list[Said]:
                     section["text"][start:end],
                     tuple(e["quote"] for e in items),
                     tuple((e["start"], e["end"]) for e in items),
+                    tuple(_is_clinicians(proposal, e["start"]) for e in items),
                 )
             )
     return found
+
+
+def _is_clinicians(proposal: Mapping[str, Any], place: int) -> bool:
+    exchanged = "exchanged" in proposal.get("summary", "")
+    return any(
+        bool(CLINICIAN.search(segment["speaker"])) is not exchanged
+        for segment in proposal["sources"][0]["segments"]
+        if segment["start"] <= place < segment["end"]
+    )
 
 
 def faults(proposal: Mapping[str, Any], source: str) -> list[str]:
@@ -164,10 +175,7 @@ def faults(proposal: Mapping[str, Any], source: str) -> list[str]:
         found.append("the source was altered")
     for one in said:
         found += [f"{fault}: {one.text}" for fault in _faults_of(one, source)]
-    exchanged = "exchanged" in proposal.get("summary", "")
-    if not exchanged:
-        found += _wrong_speaker(proposal, said)
-    return found
+    return [*found, *_wrong_speaker(said)]
 
 
 def _faults_of(one: Said, source: str) -> Iterable[str]:
@@ -314,7 +322,7 @@ def _turned(one: Said) -> Iterable[str]:
         for match in PROBLEM.finditer(piece):
             word = match.group(0).lower()
             before = piece[: match.start()]
-            heard = list(_heard(word, one.quotes))
+            heard = list(_heard(word, one))
             if not heard:
                 continue
             denied = bool(NEGATOR.search(before)) or bool(
@@ -356,8 +364,8 @@ class _Heard:
     relative: bool
 
 
-def _heard(word: str, quotes: Sequence[str]) -> Iterable[_Heard]:
-    for number, quote in enumerate(quotes):
+def _heard(word: str, one: Said) -> Iterable[_Heard]:
+    for number, quote in enumerate(one.quotes):
         flat = re.sub(r"\bdo n['’]t\b", "don't", quote)
         flat = re.sub(r" n['’]t\b", "n't", flat)
         for piece in _pieces(flat):
@@ -365,7 +373,7 @@ def _heard(word: str, quotes: Sequence[str]) -> Iterable[_Heard]:
             if place is None:
                 continue
             before = piece[: place.start()]
-            answered_no = _answered_no(quotes[number:])
+            answered_no = _answered_no(one.quotes[number:], one.clinical[number:])
             yield _Heard(
                 denied=answered_no
                 or bool(NEGATOR.search(before))
@@ -376,38 +384,37 @@ def _heard(word: str, quotes: Sequence[str]) -> Iterable[_Heard]:
             )
 
 
-def _answered_no(quotes: Sequence[str]) -> bool:
-    """The first quote asks, and the first that does not ask answers no. `Nosebleeds, bruises?` asks too."""
-    first, *rest = quotes
-    answer = next((quote for quote in rest if NO.match(quote) or YES.match(quote)), "")
-    if not answer or not NO.match(answer) or YES.match(answer):
+def _answered_no(quotes: Sequence[str], clinical: Sequence[bool]) -> bool:
+    """The clinician's quote asks, and the patient's next one answers no. `Nosebleeds, bruises?` asks too."""
+    if not clinical[0]:
         return False
-    between = rest[: rest.index(answer)]
-    return all(
+    asked = quotes[: _first_other(clinical)]
+    if len(asked) == len(quotes):
+        return False
+    answer = quotes[len(asked)]
+    asks = all(
         ASKING.match(quote) or (len(quote.split()) <= 10 and not TELLING.search(quote))
-        for quote in [first, *between]
+        for quote in asked
     )
+    short = len(answer.split()) <= 10  # "I don't go running" is a story, not an answer
+    return asks and short and bool(NO.match(answer)) and not YES.match(answer)
 
 
-def _wrong_speaker(proposal: Mapping[str, Any], said: Sequence[Said]) -> Iterable[str]:
-    segments = proposal["sources"][0]["segments"]
+def _first_other(clinical: Sequence[bool]) -> int:
+    return next((place for place, by in enumerate(clinical) if not by), len(clinical))
 
-    def speakers(one: Said) -> set[str]:
-        return {
-            "clinician" if CLINICIAN.search(segment["speaker"]) else "other"
-            for start, _ in one.places
-            for segment in segments
-            if segment["start"] <= start < segment["end"]
-        }
 
+def _wrong_speaker(said: Sequence[Said]) -> Iterable[str]:
     for one in said:
-        if re.match(
-            r"(?:clinician|plan to|advised)\b", one.text, re.IGNORECASE
-        ) and "clinician" not in speakers(one):
+        if (
+            re.match(r"(?:clinician|plan to|advised)\b", one.text, re.IGNORECASE)
+            and True not in one.clinical
+        ):
             yield f"the clinician did not say it: {one.text}"
-        if re.match(
-            r"patient (?:says|denies|reports|takes)\b", one.text, re.IGNORECASE
-        ) and "other" not in speakers(one):
+        if (
+            re.match(r"patient (?:says|denies|reports|takes)\b", one.text, re.IGNORECASE)
+            and False not in one.clinical
+        ):
             yield f"the patient did not say it: {one.text}"
 
 

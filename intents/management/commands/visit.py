@@ -12,7 +12,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
 class Command(BaseCommand):
-    help = "Draft the note of a consultation with the example agent and send it to the running demo."
+    help = (
+        "Draft the note of a consultation with the example agent and send it to the running demo."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,10 +25,14 @@ class Command(BaseCommand):
         parser.add_argument("--row", help="the encounter_id of one row of the CSV")
         parser.add_argument("--agent", help="name of the agent; the demo's own by default")
         parser.add_argument("--connection", help="name of the connection")
-        parser.add_argument("--patient", help="the EHR's id of the patient, or the practice's name for them (P1)")
+        parser.add_argument(
+            "--patient", help="the EHR's id of the patient, or the practice's name for them (P1)"
+        )
         parser.add_argument("--json", action="store_true", help="print the whole proposal too")
         parser.add_argument("--dry-run", action="store_true", help="draft, and send nothing")
-        parser.add_argument("--wait", type=float, default=10, help="seconds to wait for the portal's checks")
+        parser.add_argument(
+            "--wait", type=float, default=10, help="seconds to wait for the portal's checks"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         arguments = [str(Path(name).resolve()) for name in options["transcript"]]
@@ -79,18 +85,26 @@ def _told(options: dict[str, Any]) -> dict[str, Any]:
     name = options["agent"] or state["default_agent"]
     agent = state["agents"].get(name)
     if agent is None:
-        raise CommandError(f"The demo has no agent named {name}. It has: {', '.join(state['agents'])}.")
+        raise CommandError(
+            f"The demo has no agent named {name}. It has: {', '.join(state['agents'])}."
+        )
     connection = options["connection"] or state["default_connection"]
     # "epic" is as good a name for the demo's Epic connection as its own.
     connection = state["connections"].get(connection, connection)
     patients = state["patients"].get(connection)
     if patients is None:
-        raise CommandError(f"The demo has no connection named {connection}. It has: {', '.join(state['patients'])}.")
+        raise CommandError(
+            f"The demo has no connection named {connection}. It has: {', '.join(state['patients'])}."
+        )
     asked = options["patient"] or "P1"
     patient = next((one for one in patients if asked in {one["id"], one["logical"]}), None)
     if patient is None:
         raise CommandError(f"{connection} has no made-up patient {asked}.")
-    identity = {field: patient[field] for field in ("id", "family", "birth_date", "given", "sex", "mrn") if patient.get(field)}
+    identity = {
+        field: patient[field]
+        for field in ("id", "family", "birth_date", "given", "sex", "mrn")
+        if patient.get(field)
+    }
     return {
         "portal": os.environ.get("PORTAL_URL") or state["portal"],
         "token_url": agent["token_url"],
