@@ -35,3 +35,12 @@ class JsonFormatter(logging.Formatter):
                 trace = trace.tb_next
             line["trace"] = " > ".join(places[-8:])
         return json.dumps(line, ensure_ascii=False)
+
+
+class NotAnIncident(logging.Filter):
+    """Drops the lines about answers that are meant: a refusal, or `/readyz` saying "not yet" (503).
+    An error of ours (500) stays."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", 500)
+        return status >= 500 and status != 503

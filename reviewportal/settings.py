@@ -293,11 +293,19 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "reviewportal.logs.JsonFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "filters": {"incidents": {"()": "reviewportal.logs.NotAnIncident"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json"},
+        "incidents": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "filters": ["incidents"],
+        },
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # A 503 of /readyz is an answer, not an incident; the file broker has no host name.
-        "django.request": {"level": "CRITICAL"},
+        "django.request": {"handlers": ["incidents"], "level": "ERROR", "propagate": False},
+        # The file broker has no host name, and says so at each connection.
         "kombu.connection": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
     },
