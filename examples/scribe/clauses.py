@@ -12,7 +12,7 @@ from examples.scribe.words import Word, listed
 
 LEADS = {
     "and", "so", "but", "well", "okay", "right", "now", "then", "anyway", "plus", "however", "great", "perfect", "excellent",
-    "fantastic", "alright", "awesome", "sure", "sorry", "lastly", "again", "also", "fine", "because",
+    "fantastic", "alright", "awesome", "good", "otherwise", "sure", "sorry", "lastly", "again", "also", "fine", "because",
 }  # fmt: skip
 
 TOLD = {"get", "take", "call", "continue", "weigh", "keep", "start", "make", "let"}

@@ -48,7 +48,7 @@ SAFETY = re.compile(
 )
 
 CONSEQUENCE = re.compile(
-    r"\b(?:call|ring|come|see|let|contact|return|999|911|a&e|emergency|give|stop|take|advisable|go to|back|phone|book|worth|appointment|"
+    r"\b(?:call|ring|come|see|let|contact|return|999|911|a&e|emergency|give|stop|take|advisable|go to|go straight|straight|er|back|phone|book|worth|appointment|"
     r"may|might|we'll|we can|you can|use|speak|hospital|urgent\w*|dial|ambulance|seek|follow up)\b"
 )
 
@@ -338,10 +338,22 @@ def _one(*, words: list[Word], low: str, dictating: bool) -> plans.Found | None:
     plan = plans.plan(words=words, low=low, lows=lows, found=found)
     if plan is not None:
         return plan
+    thought = re.match(
+        r"i (?:do |really |still )?(?:think|believe|suspect) (?:that )?(?:you|you've|this|it)(?: \w+)? (?:have|has|is|'ve|had|be)?",
+        low,
+    )
+    if (
+        thought
+        and len(lows) > 5
+        and not re.search(r"\b(?:if|should|need|want|better|question)\b", low)
+        and re.search(r"\byou(?:'ve| have| may have| might have| probably have)\b", low)
+    ):
+        told = person.of_clinician(words=words)
+        return (Section.PLAN, told.removeprefix("the "), False) if told else None
     if not clinical:
         return None
     leans = (
-        bool(lexicon.UNPLACED & set(lows[:1]))
+        bool((lexicon.UNPLACED - {"there"}) & set(lows[:1]))
         or bool(re.search(r"\b(?:over|on|in|around|with|of|at|behind|under) it$", low))
         or lows[0] in {"it's", "that's", "they're", "which"}
     )
@@ -397,7 +409,7 @@ def _one(*, words: list[Word], low: str, dictating: bool) -> plans.Found | None:
         leans = True
     if (
         re.match(
-            r"(?:this|it|that|it's|that's) (?:just |probably |really )*(?:is|seems|looks|sounds|appears|a |an |most)",
+            r"(?:this|it|that|it's|that's) (?:just |probably |really )*(?:is|seems|looks|sounds|appears|a |an |most|possible|likely)",
             low,
         )
         and found["condition"]

@@ -269,7 +269,22 @@ def subject(question: Clause) -> tuple[str, str] | None:
 def whether(question: Clause) -> str | None:
     """`Do you smoke at all?` as `whether they smoke`."""
     words = _stripped(question.words)
-    match = re.match(r"(do|have|are|were|can|did) you ", questions.low_of(words))
+    low = questions.low_of(words)
+    told = re.match(r"(?:so )?you(?:'re| are) ", low) if question.mark == "?" else None
+    if told:
+        rest = questions.cut(words, len(told.group(0).split()))
+        body = _to_third(rest)
+        useful = (
+            body
+            and concerns_health(questions.low_of(rest).split())
+            and not set(questions.low_of(rest).split()) & lexicon.UNPLACED
+        )
+        return (
+            f"whether they are {body}"
+            if useful and len(questions.low_of(rest).split()) <= 12
+            else None
+        )
+    match = re.match(r"(do|have|are|were|can|did) you ", low)
     if not match or question.unclear:
         return None
     rest = questions.cut(words, 2)

@@ -52,7 +52,7 @@ CONDITIONS = listed(
     murmur neuropathy obesity osteoarthritis osteomyelitis osteoporosis pancreatitis parkinson's pneumonia polyps
     pregnancy pregnant prostate psoriasis regurgitation rheumatoid sarcoidosis schizophrenia sciatica scoliosis shingles sinusitis
     sle sprain stenosis stroke syndrome tendinitis tendonitis tendinopathy thrombosis thyroid tonsillitis tuberculosis tumor tumour
-    uti varicose vertigo virus viral attack failure cholesterol strain ulcer infection tear deficiency anxiety
+    uti varicose reflux meniscus ligament tendon vertigo virus viral attack failure cholesterol strain ulcer infection tear torn deficiency anxiety
     bronchiectasis concussion conjunctivitis fasciitis impetigo rosacea acne urticaria labyrinthitis preeclampsia
     radiculopathy spondylosis lesion mass disease disorder condition conditions diagnosis bug illness"""
 )

@@ -14,7 +14,7 @@ from examples.scribe.words import NUMBER_WORDS, Word, listed
 VAGUE = re.compile(
     r"^(?:i don't know|i do not know|i'm not sure|not sure|i can't remember|i guess so|that's it|i mean|i would say|i know|i'm sorry|nice to|good to|"
     r"i understand|i agree|sounds good|that sounds|i appreciate|i see\b|i think so|i hope|i was wondering|i wonder|i'd like to know|thank|i have to say|"
-    r"i'll (?:try|do|call|see)|i will (?:do|try)|i'd be|i forgot to mention|i was just (?:thinking|wondering)|they're called|my name|no (?:other )?questions|i thought i (?:was|had)|i think that's|something like|nothing like|i have but|i do but|i did but)"
+    r"i'll (?:try|do|call|see)|i will (?:do|try)|i'd be|i forgot to mention|i was just (?:thinking|wondering)|they're called|my name|no (?:other )?questions|i thought i (?:was|had)|i don't need to worry|i think that's|something like|nothing like|i have but|i do but|i did but)"
 )
 
 BACK = re.compile(
@@ -64,6 +64,8 @@ def says_no_such(clause: Clause) -> bool:
 def without_yes(clause: Clause) -> Clause | None:
     """`Yes, both ankles`: the yes was taken with the question."""
     lead = clause.lead
+    if clause.lows[0] == "my" and len(clause.lows) > 3 and clause.lows[2] in {"it's", "they're"}:
+        clause = replace(clause, words=tuple(questions.cut(clause.words, 2)))  # "my knee, it's"
     if len(clause.lows) > 2 and clause.lows[0] == "just" and clause.lows[1] in {"it's", "it"}:
         clause = replace(clause, words=tuple(questions.cut(clause.words, 1)))
     while clause.lows and (

@@ -117,7 +117,11 @@ def _joined(words: list[Word]) -> list[Word]:
         previous = out[-1] if out else None
         low = word.low
         if word.kind != "word":
-            if previous is not None and word.text == "." and previous.low in ABBREVIATED:
+            if (
+                previous is not None
+                and word.text == "."
+                and (previous.low in ABBREVIATED or re.fullmatch(r"[B-HJ-Z]", previous.text))
+            ):
                 continue
             out.append(word)
             continue

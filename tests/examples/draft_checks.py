@@ -91,7 +91,9 @@ class Said:
     text: str
     quotes: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
-    clinical: tuple[bool, ...]  # whether the clinician said the quote
+    speakers: tuple[
+        str, ...
+    ]  # whose each quote is: clinician, other, or a label that tells no role
 
 
 def note_of(proposal: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -136,19 +138,19 @@ def statements(proposal: Mapping[str, Any]) -> list[Said]:
                     section["text"][start:end],
                     tuple(e["quote"] for e in items),
                     tuple((e["start"], e["end"]) for e in items),
-                    tuple(_is_clinicians(proposal, e["start"]) for e in items),
+                    tuple(_speaker(proposal, e["start"]) for e in items),
                 )
             )
     return found
 
 
-def _is_clinicians(proposal: Mapping[str, Any], place: int) -> bool:
+def _speaker(proposal: Mapping[str, Any], place: int) -> str:
+    segments = proposal["sources"][0]["segments"]
+    (label,) = [one["speaker"] for one in segments if one["start"] <= place < one["end"]]
+    if not any(CLINICIAN.search(one["speaker"]) for one in segments):
+        return str(label)
     exchanged = "exchanged" in proposal.get("summary", "")
-    return any(
-        bool(CLINICIAN.search(segment["speaker"])) is not exchanged
-        for segment in proposal["sources"][0]["segments"]
-        if segment["start"] <= place < segment["end"]
-    )
+    return "clinician" if bool(CLINICIAN.search(label)) is not exchanged else "other"
 
 
 def faults(proposal: Mapping[str, Any], source: str) -> list[str]:
@@ -373,7 +375,7 @@ def _heard(word: str, one: Said) -> Iterable[_Heard]:
             if place is None:
                 continue
             before = piece[: place.start()]
-            answered_no = _answered_no(one.quotes[number:], one.clinical[number:])
+            answered_no = _answered_no(one.quotes[number:], one.speakers[number:])
             yield _Heard(
                 denied=answered_no
                 or bool(NEGATOR.search(before))
@@ -384,36 +386,34 @@ def _heard(word: str, one: Said) -> Iterable[_Heard]:
             )
 
 
-def _answered_no(quotes: Sequence[str], clinical: Sequence[bool]) -> bool:
+def _answered_no(quotes: Sequence[str], speakers: Sequence[str]) -> bool:
     """The clinician's quote asks, and the patient's next one answers no. `Nosebleeds, bruises?` asks too."""
-    if not clinical[0]:
+    asker = speakers[0]
+    answered = next((place for place, who in enumerate(speakers) if who != asker), None)
+    if asker == "other" or answered is None:
         return False
-    asked = quotes[: _first_other(clinical)]
-    if len(asked) == len(quotes):
-        return False
-    answer = quotes[len(asked)]
+    answer = quotes[answered]
     asks = all(
         ASKING.match(quote) or (len(quote.split()) <= 10 and not TELLING.search(quote))
-        for quote in asked
+        for quote in quotes[:answered]
     )
     short = len(answer.split()) <= 10  # "I don't go running" is a story, not an answer
     return asks and short and bool(NO.match(answer)) and not YES.match(answer)
 
 
-def _first_other(clinical: Sequence[bool]) -> int:
-    return next((place for place, by in enumerate(clinical) if not by), len(clinical))
-
-
 def _wrong_speaker(said: Sequence[Said]) -> Iterable[str]:
     for one in said:
+        known = set(one.speakers) <= {"clinician", "other"}
         if (
-            re.match(r"(?:clinician|plan to|advised)\b", one.text, re.IGNORECASE)
-            and True not in one.clinical
+            known
+            and re.match(r"(?:clinician|plan to|advised)\b", one.text, re.IGNORECASE)
+            and "clinician" not in one.speakers
         ):
             yield f"the clinician did not say it: {one.text}"
         if (
-            re.match(r"patient (?:says|denies|reports|takes)\b", one.text, re.IGNORECASE)
-            and False not in one.clinical
+            known
+            and re.match(r"patient (?:says|denies|reports|takes)\b", one.text, re.IGNORECASE)
+            and "other" not in one.speakers
         ):
             yield f"the patient did not say it: {one.text}"
 

@@ -116,8 +116,8 @@ class TestAVisit:
     def test_of_a_folder_is_of_every_consultation_in_it(self, demo: FakePortal) -> None:
         lines = visit(str(consultations.MADE_UP))
 
-        assert lines[-1] == "4 drafts"
-        assert len(demo.proposals) == 4
+        assert lines[-1] == "6 drafts"
+        assert len(demo.proposals) == 6
 
     def test_of_a_csv_is_of_every_row(self, demo: FakePortal, tmp_path: Path) -> None:
         words = (consultations.MADE_UP / "run_on.txt").read_text(encoding="utf-8")
