@@ -110,6 +110,38 @@ def may_decide(intent: Intent, membership: Membership | None) -> bool:
     return not why_not_decide(intent, membership)
 
 
+def why_not_now(intent: Intent, membership: Membership | None) -> str:
+    """As `why_not_decide`, and beside what others have answered about these bytes: two people are two
+    people, the right two for the rule, and whoever made the change is not the second of them."""
+    refusal = why_not_decide(intent, membership)
+    if refusal or membership is None:
+        return refusal
+    given = _answers(intent)
+    if membership.user_id in {each.reviewer.user_id for each in given if each.reviewer}:
+        return "You have decided about this already. A second person has to."
+    if any(each.kind == "reject" for each in given) and not membership.clinical_lead:
+        return "The two reviewers differ: a clinical lead settles it."
+    first = next((each.reviewer for each in given if each.kind != "reject"), None)
+    if first is None or needed(intent) < 2:
+        return ""
+    if is_initiator(intent, membership):
+        return "You made this change. Another person has to give the second approval."
+    if not roles.may_be_two(first, membership, needs=second_check(intent)):
+        return "These two roles together may not approve this change."
+    return ""
+
+
+def _answers(intent: Intent) -> list[ReviewDecision]:
+    """Approvals and rejections of the current bytes since the last undo, oldest first."""
+    rows = ReviewDecision.objects.filter(screening_id=intent.current_screening_id)
+    current = 1 + rows.filter(kind="undo").count()
+    return list(
+        rows.filter(round=current, kind__in=("approve", "second", "reject"))
+        .select_related("reviewer__user")
+        .order_by("decided_at", "id")
+    )
+
+
 def may_take_over(intent: Intent, membership: Membership) -> bool:
     """Could this person decide about the change if it carried their own name as author?"""
     if intent.change_kind not in roles.AUTHORED:

@@ -159,11 +159,24 @@ def _note_viewing(
         progress.opened_at = at
         progress.updated_at = at
         progress.save()
-    try:
-        worklist.claim(proposal_id=proposal.pk, reviewer=request.membership, at=at)
-    except worklist.ClaimedByAnother as other:
-        messages.warning(request, str(other))
+    if _may_act(proposal, request):
+        try:
+            worklist.claim(proposal_id=proposal.pk, reviewer=request.membership, at=at)
+        except worklist.ClaimedByAnother as other:
+            messages.warning(request, str(other))
     return dict(progress.checks)
+
+
+def _may_act(proposal: Proposal, request: PortalRequest) -> bool:
+    """Is there anything that this person could decide now? Who only looks keeps nobody else waiting."""
+    me = request.membership
+    return any(
+        intent.state == State.VALIDATED
+        or (intent.state == State.PENDING_APPROVAL and not worklist.why_not_now(intent, me))
+        for intent in proposal.intents.select_related(
+            "connection", "current_version", "current_screening"
+        )
+    )
 
 
 def _context(
@@ -181,10 +194,12 @@ def _context(
     pending = State.PENDING_APPROVAL in states
     deciding = [
         i
-        for i in proposal.intents.select_related("current_screening")
+        for i in proposal.intents.select_related(
+            "connection", "current_version", "current_screening"
+        )
         if i.state == State.PENDING_APPROVAL
     ]
-    refusals = [w for w in (worklist.why_not_decide(i, request.membership) for i in deciding) if w]
+    refusals = [w for w in (worklist.why_not_now(i, request.membership) for i in deciding) if w]
     not_author = any(worklist.may_take_over(i, request.membership) for i in deciding)
     blocked = ""
     if silent:
@@ -366,7 +381,11 @@ def _approve(request: PortalRequest, proposal: Proposal, *, at: datetime) -> Htt
     )
     if until and until > at:
         offer_undo(request, proposal_id=proposal.pk, until=until)
-    return redirect("delivery", proposal.pk)
+    if any(i.state == State.PENDING_APPROVAL for i in approved):
+        messages.success(
+            request, "Your approval is recorded. A second person has to approve before it is sent."
+        )
+    return redirect("delivery", proposal.pk) if sending else redirect("queue")
 
 
 def _rewrite(

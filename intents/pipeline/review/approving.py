@@ -252,7 +252,9 @@ def _approve_one(
     )
     given = decisions_of_round(current)
     earlier = [each for each in given if each.kind in ("approve", "second")]
-    _check_second(intent, reviewer=reviewer, given=given, earlier=earlier)
+    refusal = worklist.why_not_now(intent, reviewer)
+    if refusal:
+        raise NotAllowed(refusal)
     _set_expiry(intent, is_first=not earlier, actor=actor, at=at)
     decision = _seal(
         intent,
@@ -321,29 +323,6 @@ def decisions_of_round(current: Screening) -> list[ReviewDecision]:
         .select_related("reviewer__user")
         .order_by("decided_at", "pk")
     )
-
-
-def _check_second(
-    intent: Intent,
-    *,
-    reviewer: Membership,
-    given: Sequence[ReviewDecision],
-    earlier: Sequence[ReviewDecision],
-) -> None:
-    """Two people are two people: never the same one twice, and the right two for the rule."""
-    people = {each.reviewer.user_id for each in given if each.reviewer is not None}
-    if reviewer.user_id in people:
-        raise NotAllowed("You have decided about this already. A second person has to.")
-    differing = [each for each in given if each.kind == "reject"]
-    if differing and not reviewer.clinical_lead:
-        raise NotAllowed("The two reviewers differ: a clinical lead settles it.")
-    first = earlier[0].reviewer if earlier else None
-    if first is None or worklist.needed(intent) < 2:
-        return
-    if worklist.is_initiator(intent, reviewer):
-        raise NotAllowed("You made this change. Another person has to give the second approval.")
-    if not roles.may_be_two(first, reviewer, needs=worklist.second_check(intent)):
-        raise NotAllowed("These two roles together may not approve this change.")
 
 
 def _set_expiry(intent: Intent, *, is_first: bool, actor: Actor, at: datetime) -> None:
