@@ -153,7 +153,7 @@ class TestAClinician:
         ("words", "expected"),
         [
             ("If you get chest pain, call 999.", ["advised: if the patient gets chest pain, call 999"]),
-            ("If you vomit and you can't keep fluids down, stop the metformin and call us.", ["advised: if the patient vomits and they can't keep fluids down, stop the metformin and call the team"]),
+            ("If you get vomiting and you can't keep fluids down, stop the metformin and call us.", ["advised: if the patient gets vomiting and they can't keep fluids down, stop the metformin and call the team"]),
             ("I don't think you have pneumonia.", ["clinician does not think the patient has pneumonia"]),
             ("I'm worried this might be appendicitis.", ["clinician is worried this might be appendicitis"]),
             ("Stop the ibuprofen and start naproxen 250 mg twice a day.", ["patient asked to stop the ibuprofen and start naproxen 250 mg twice a day"]),
