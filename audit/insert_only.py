@@ -78,6 +78,13 @@ class InsertOnlyQuerySet(models.QuerySet[_Row]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
 
+_Manager = models.Manager.from_queryset(InsertOnlyQuerySet)
+
+
+class InsertOnlyManager(_Manager):
+    """The manager of such records; theirs inherit from it."""
+
+
 class InsertOnly(models.Model):
     """Base of records that are written once. Subclasses are found and guarded by themselves.
 
@@ -85,7 +92,7 @@ class InsertOnly(models.Model):
     `recording.row_hash` leaves NULLs out, so that hashes taken before the column existed still hold.
     """
 
-    objects: models.Manager[Any] = models.Manager.from_queryset(InsertOnlyQuerySet)()
+    objects = InsertOnlyManager()
 
     class Meta:
         abstract = True

@@ -5,7 +5,6 @@ in between takes an empty file, cannot read it and ends. Here a message is writt
 and renamed, which POSIX does at once.
 """
 
-import os
 import uuid
 from pathlib import Path
 from time import monotonic
@@ -20,14 +19,15 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Puts each message by one rename."""
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    # kombu's own two names for the second parameter contradict each other.
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         folder = Path(self.data_folder_out)
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         # Hidden and without the queue's ending: `_get` never looks at it.
         unfinished = folder / f".{name}.part"
         try:
             unfinished.write_bytes(str_to_bytes(dumps(payload)))
-            os.replace(unfinished, folder / name)
+            unfinished.replace(folder / name)
         except OSError as error:
             raise ChannelError("A message cannot be added to the broker's folder.") from error
 

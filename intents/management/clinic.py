@@ -152,14 +152,16 @@ def _hire(person: Person, *, tenant: Tenant, at: datetime) -> User:
     user = User.add(
         email=person.email, name=person.name, actor=INSTALLATION, at=at, is_staff=person.staff
     )
-    columns: dict[str, object] = {
-        "clinical_role": person.clinical_role,
-        "clinical_lead": person.lead,
-    }
-    if person.profession:
-        columns["profession"] = person.profession
+    profession = {"profession": person.profession} if person.profession else {}
     Membership.grant(
-        tenant=tenant, user=user, role=person.role, actor=INSTALLATION, at=at, **columns
+        tenant=tenant,
+        user=user,
+        role=person.role,
+        actor=INSTALLATION,
+        at=at,
+        clinical_role=person.clinical_role,
+        clinical_lead=person.lead,
+        **profession,
     )
     return user
 

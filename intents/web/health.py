@@ -40,7 +40,7 @@ def _triggers() -> str:
 
 def _broker() -> str:
     if settings.CELERY_BROKER_URL.startswith("filesystem"):
-        folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]
+        folder = str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
         return "" if os.access(folder, os.W_OK) else "the broker's folder cannot be written"
     with current_app.connection_for_write() as broker:
         broker.ensure_connection(max_retries=1, timeout=2)

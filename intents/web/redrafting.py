@@ -131,9 +131,11 @@ def _forms(request: PortalRequest, proposal: Proposal) -> list[tuple[Intent, Cha
 
 def _codes_of_chart(intent: Intent) -> dict[str, str]:
     """Codes that the patient's chart holds already: the likeliest ones to be meant."""
-    if intent.current_screening is None or not intent.current_screening.baseline:
+    if intent.current_screening is None:
         return {}
     baseline = screening.baseline_of(intent.current_screening)
+    if baseline is None:
+        return {}
     out = {}
     for snapshot in baseline.neighbours("problem"):
         for code in snapshot.canonical.get("code", ()):
