@@ -485,6 +485,9 @@ class TestAuthentication:
                     token.delete()
                 case "revoked":
                     scribe.credential.revoke(**by())
+                    assert not Token.objects.exists()
+                    # Even a token that survived its credential opens nothing.
+                    token.save(force_insert=True)
                 case "suspended":
                     scribe.agent.suspend(**by())
                 case "closed":
