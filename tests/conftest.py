@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection as default_connection
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
@@ -106,7 +107,16 @@ def _loopback_only(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Browser journeys and real workers last: what is cheap fails first."""
+    """Leave out what is about the other database; browser journeys and real workers last, so that
+    what is cheap fails first."""
+    left_out = [
+        item
+        for item in items
+        if (only := item.get_closest_marker("only")) and only.args[0] != default_connection.vendor
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     items.sort(
         key=lambda item: (
             bool(item.get_closest_marker("browser")) * 2 + bool(item.get_closest_marker("celery"))

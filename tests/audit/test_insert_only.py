@@ -22,12 +22,9 @@ from audit.insert_only import InsertOnly, InsertOnlyQuerySet, RecordIsInsertOnly
 from audit.models import AuditEvent, Checkpoint, LogLeaf
 
 GUARDED = insert_only.guarded_models()
-sqlite_only = pytest.mark.skipif(
-    connection.vendor != "sqlite", reason="REPLACE and rowids are SQLite's own"
-)
-postgresql_only = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="TRUNCATE and replication roles are PostgreSQL's own"
-)
+# REPLACE and rowids are SQLite's own; TRUNCATE and replication roles PostgreSQL's.
+sqlite_only = pytest.mark.only("sqlite")
+postgresql_only = pytest.mark.only("postgresql")
 
 
 # --- rows of any model, made without knowing it ----------------------------------------------------
