@@ -27,10 +27,12 @@ PLANTED = [
     ("Decisions are pure: no Django, no database, no network", "ehr_adapters/contract.py", "import requests"),
     ("One door to the EHRs", "intents/pipeline/screening/filing.py", "import ehr_adapters.registry"),
     ("Vendor code stays behind the registry", "intents/pipeline/gateway.py", "import ehr_adapters.vendors.epic"),
+    ("Vendor code stays behind the registry", "intents/pipeline/gateway.py", "import ehr_adapters.fhir_reading"),
     ("Only ehr_adapters opens sockets", "audit/witness.py", "import requests"),
     ("No vendor knows another", "ehr_adapters/vendors/epic.py", "import ehr_adapters.vendors.generic_r4"),
     ("The practice EHR is reachable only over HTTP", "intents/tasks.py", "import ehr_adapters.sandbox.settings"),
     ("The practice EHR borrows nothing", "ehr_adapters/sandbox/settings.py", "import ehr_adapters.contract"),
+    ("The practice EHR borrows nothing", "ehr_adapters/sandbox/settings.py", "import ehr_adapters.wire"),
     ("Governance configures; it never reaches into intents", "intents/governance/scopes.py", "import intents.queries"),
 ]  # fmt: skip
 
