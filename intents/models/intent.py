@@ -18,7 +18,6 @@ from intents.lifecycle import IN_FLIGHT, Lane, RejectedBy, State, check_transiti
 from intents.models.evidence_record import EvidenceRecord
 from intents.models.proposal import Proposal
 
-
 # The order in which a clinician reads a set of changes; others follow as the agent sent them.
 _CLINICAL_ORDER = ("allergy", "medication", "order", "problem", "vitals", "result")
 

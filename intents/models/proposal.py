@@ -3,11 +3,11 @@
 import uuid
 from datetime import datetime, timedelta
 
+from django.db import models
+
 from audit.actors import Actor
 from audit.recording import record
 from audit.tags import AuditTag
-from django.db import models
-
 from intents.governance.encryption import PhiRecord, PhiTextField, patient_token
 from intents.governance.history import ActorRecords
 from intents.governance.models import Membership

@@ -234,7 +234,9 @@ class TestTheVisit:
         intent = send(clinic, patient="P9")
         assert intent.state == State.HELD
         assert codes(intent, holds=True) == {"encounter-closed"}
-        review.release(proposal_id=intent.proposal_id, reviewer=clinic.person("reyes"), at=clinic.at)
+        review.release(
+            proposal_id=intent.proposal_id, reviewer=clinic.person("reyes"), at=clinic.at
+        )
         cleared = again(intent)
         assert cleared.state == State.PENDING_APPROVAL
         asked = cleared.current_screening.findings.filter(needs_decision=True)
