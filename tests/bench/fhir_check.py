@@ -1,5 +1,6 @@
 """How much dearer than parsing is it to check one resource of about 4 KB?"""
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -14,37 +15,53 @@ _REPEATS = 400
 
 
 def resource() -> bytes:
-    """A made-up note of about 4 KB, most of it structure rather than text."""
-    people = [
-        {"reference": f"Practitioner/p{n}", "display": f"Made-up clinician {n}"} for n in range(8)
-    ]
+    """A made-up note of about 4 KB, as the portal renders one."""
+    sections = ("Presenting complaint", "History", "Examination", "Assessment and plan")
+    text = "\n\n".join(
+        f"{title}\n{'=' * len(title)}\n"
+        + "Reports a made-up cough for three weeks, mostly at night. " * 9
+        for title in sections
+    )
     return json.dumps(
         {
             "resourceType": "DocumentReference",
-            "identifier": [{"system": "urn:example:note", "value": f"n-{n}"} for n in range(12)],
+            "meta": {
+                "security": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+                        "code": "AIAST",
+                    }
+                ]
+            },
+            "identifier": [
+                {"system": "urn:reviewportal:tag", "value": "00000000-0000-4000-8000-000000000000"}
+            ],
             "status": "current",
             "docStatus": "preliminary",
             "type": {
                 "coding": [
                     {"system": "http://loinc.org", "code": "11506-3", "display": "Progress note"}
-                ]
+                ],
+                "text": "Progress note",
             },
             "category": [
                 {
-                    "coding": [{"system": "urn:example:category", "code": f"c{n}"}],
-                    "text": f"category {n}",
+                    "coding": [
+                        {
+                            "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category",
+                            "code": "clinical-note",
+                        }
+                    ]
                 }
-                for n in range(10)
             ],
             "subject": {"reference": "Patient/p1"},
             "date": "2026-11-20T08:40:00Z",
-            "author": people,
+            "author": [{"reference": "Practitioner/p1", "display": "Made-up clinician"}],
             "content": [
                 {
                     "attachment": {
-                        "contentType": "text/plain",
-                        "data": "TWFkZS11cCB0ZXh0IGZvciBhIGJlbmNobWFyay4g" * 20,
-                        "title": "note",
+                        "contentType": "text/plain; charset=utf-8",
+                        "data": base64.b64encode(text.encode()).decode(),
                     }
                 }
             ],
@@ -87,7 +104,7 @@ def run(*, rounds: int) -> list[Result]:
         Result(
             name="FHIR check, strict with own rules / orjson parse (printed beside, no goal of its own)",
             unit="us",
-            goal=float("inf"),
+            goal=None,
             at_most=True,
             rounds=strict,
         ),

@@ -23,7 +23,7 @@ class Result:
 
     name: str
     unit: str
-    goal: float
+    goal: float | None
     at_most: bool
     rounds: tuple[Round, ...]
     remark: str = ""
@@ -37,12 +37,15 @@ class Result:
         limits = [r.limit for r in self.rounds]
         if max(limits) > NOISE * min(limits):
             return "too noisy"
+        if self.goal is None:
+            return "no goal"
         reached = self.ratio <= self.goal if self.at_most else self.ratio >= self.goal
         return "reached" if reached else "missed"
 
     def lines(self) -> list[str]:
         sign = "<=" if self.at_most else ">="
-        out = [f"{self.name}: {self.ratio:.2f} (goal {sign} {self.goal:g}), {self.verdict}"]
+        wanted = f"goal {sign} {self.goal:g}" if self.goal is not None else "printed beside"
+        out = [f"{self.name}: {self.ratio:.2f} ({wanted}), {self.verdict}"]
         out += [
             f"  round {n}: limit {r.limit:,.1f} {self.unit}, ours {r.ours:,.1f} {self.unit}, ratio {r.ratio:.2f}"
             for n, r in enumerate(self.rounds, start=1)
