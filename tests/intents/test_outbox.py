@@ -120,7 +120,7 @@ def test_an_unknown_outcome_blocks_the_same_kind_for_the_patient_and_nothing_els
     later = clinic.at + timedelta(minutes=2)
     same_kind = clinic.ready(changes=[clinic.note("Denies cough.")], at=later)
     other_kind = clinic.ready(changes=[clinic.problem()], at=later)
-    other_patient = clinic.ready(changes=[clinic.problem()], patient="P6", at=later)
+    other_patient = clinic.ready(changes=[clinic.problem()], patient="P8", at=later)
     moment = send(clinic, at=later)
     assert clinic.intent(same_kind).state == State.APPROVED
     assert clinic.intent(other_kind).state == State.ACCEPTED
@@ -192,7 +192,7 @@ def test_one_stopped_connection_does_not_hold_up_the_others(clinic):
 
 @pytest.mark.req("003-31")
 def test_an_ehr_that_stays_silent_is_left_alone_and_then_tried_once(clinic):
-    patients = ["P1", "P3", "P4", "P5", "P6", "P7"]
+    patients = ["P1", "P3", "P4", "P5", "P8", "P7"]
     for patient in patients:
         clinic.ready(changes=[clinic.problem()], patient=patient)
     clinic.practice.fault(

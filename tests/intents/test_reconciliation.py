@@ -364,7 +364,7 @@ def test_an_unknown_outcome_tells_its_owner_once_after_a_quarter_of_an_hour(
 
 
 def test_a_sweep_goes_on_when_one_change_cannot_be_looked_for(clinic, monkeypatch, caplog):
-    first, second = clinic.ready(), clinic.ready(changes=[clinic.problem()], patient="P6")
+    first, second = clinic.ready(), clinic.ready(changes=[clinic.problem()], patient="P8")
     moment = send(clinic)
     original = looking.confirm
     broken = clinic.intent(first).pk
@@ -435,7 +435,7 @@ def test_the_log_of_an_eventful_day_verifies(clinic):
     moment = past_quarantine(at=send(clinic, at=moment))
     look(at=moment)
     dispatch.drain(at=moment + timedelta(seconds=5))
-    undone = clinic.ready(changes=[clinic.problem()], patient="P6", at=moment)
+    undone = clinic.ready(changes=[clinic.problem()], patient="P8", at=moment)
     review.undo(
         proposal_id=undone.pk,
         reviewer=clinic.person("reyes"),

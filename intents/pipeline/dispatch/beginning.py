@@ -68,8 +68,7 @@ class _Stop(Exception):
 def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
     fault_point("before_claim")
     with transaction.atomic(durable=True):
-        intent = Intent.lock(claimed.intent_id)
-        entry = OutboxEntry.lock(claimed.entry_id)
+        intent, entry = lock_with_all(intent_id=claimed.intent_id, entry_id=claimed.entry_id)
         if (
             entry.attempt_id != claimed.attempt_id
             or entry.closed_at is not None
@@ -91,6 +90,24 @@ def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
         )
         fault_point("before_claim_commit")
     return begun
+
+
+def lock_with_all(*, intent_id: UUID, entry_id: UUID) -> tuple[Intent, OutboxEntry]:
+    """The change and its entry, locked in this order, with every row that an attempt reads beside them."""
+    intent = (
+        Intent.objects.select_for_update(of=("self",))
+        .select_related("tenant", "connection", "proposal__agent", "proposal__agent_release")
+        .get(pk=intent_id)
+    )
+    entry = (
+        OutboxEntry.objects.select_for_update(of=("self",))
+        .select_related("screening__version", "decision__reviewer__user")
+        .get(pk=entry_id)
+    )
+    entry.intent = intent
+    entry.connection = intent.connection
+    intent.proposal.connection = intent.connection
+    return intent, entry
 
 
 def _commit_beginning(

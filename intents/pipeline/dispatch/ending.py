@@ -6,13 +6,13 @@ from datetime import datetime
 from django.db import transaction
 
 from intents.lifecycle import State
-from intents.models import Intent, OutboxEntry, Tick
+from intents.models import Tick
 from intents.pipeline import outbox
 from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.deciding import decide
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.records import AttemptEnded, OutOfPlace, StrayAnswer
-from intents.pipeline.dispatch.beginning import DISPATCHER, Begun
+from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, lock_with_all
 from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import Facts
 
@@ -24,8 +24,7 @@ def record_outcome(
     if ending.abandoned:
         return
     with transaction.atomic(durable=True):
-        intent = Intent.lock(begun.intent.pk)
-        entry = OutboxEntry.lock(begun.entry.pk)
+        intent, entry = lock_with_all(intent_id=begun.intent.pk, entry_id=begun.entry.pk)
         tick = Tick.now()
         delivery = outbox.delivery_of(intent=intent, entry=entry, capability=begun.capability)
         event: AttemptEnded = ending.at(

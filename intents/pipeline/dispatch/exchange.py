@@ -155,31 +155,31 @@ class Exchange:
         intent = Intent.objects.select_related("tenant", "connection", "proposal").get(
             pk=begun.intent.pk
         )
+        entry = OutboxEntry.objects.get(pk=begun.entry.pk)
+        if intent.state != State.SUBMITTED or not self._owns(entry, at=at):
+            return "lost"
+        if is_switched_off(intent):
+            return "switched-off"
+        longest = max(
+            ((token.expires_at - at).total_seconds() for token in self.tokens), default=0.0
+        )
+        if longest <= intent.connection.token_life_seconds:
+            return ""
+        bounds = intent.connection.processing_bound_seconds + intent.connection.index_lag_seconds
         with transaction.atomic():
             entry = OutboxEntry.lock(begun.entry.pk)
-            if (
-                entry.attempt_id != begun.attempt_id
-                or intent.state != State.SUBMITTED
-                or outbox.is_lapsed(entry, at=at)
-            ):
+            if not self._owns(entry, at=at):
                 return "lost"
-            if is_switched_off(intent):
-                return "switched-off"
-            usual = intent.connection.token_life_seconds
-            longest = max(
-                ((token.expires_at - at).total_seconds() for token in self.tokens), default=0.0
+            entry.change(
+                actor=DISPATCHER,
+                at=at,
+                reason="long-lived token",
+                quarantine_until_tick=Tick.now() + outbox.ticks(longest + bounds),
             )
-            if longest > usual:
-                bounds = (
-                    intent.connection.processing_bound_seconds + intent.connection.index_lag_seconds
-                )
-                entry.change(
-                    actor=DISPATCHER,
-                    at=at,
-                    reason="long-lived token",
-                    quarantine_until_tick=Tick.now() + outbox.ticks(longest + bounds),
-                )
         return ""
+
+    def _owns(self, entry: OutboxEntry, *, at: datetime) -> bool:
+        return entry.attempt_id == self.begun.attempt_id and not outbox.is_lapsed(entry, at=at)
 
 
 def _what_moved(then: Baseline | None, now: Baseline | None) -> str:
