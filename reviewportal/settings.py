@@ -274,7 +274,8 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- EHRs ------------------------------------------------------------------------------------------
 EHR_TIMEOUT_SECONDS = env.float("EHR_TIMEOUT_SECONDS", default=15.0)
-EHR_REVIEW_READ_SECONDS = 2.0
+# The review page waits this long for the chart, then says that the EHR does not answer.
+EHR_REVIEW_READ_SECONDS = env.float("EHR_REVIEW_READ_SECONDS", default=2.0)
 # Hosts that live and test connections may reach; loopback is allowed for sandbox connections only.
 EHR_EGRESS_HOSTS = env.list("EHR_EGRESS_HOSTS", default=[])
 
