@@ -289,3 +289,15 @@ def test_corrections_end_what_they_correct(clinic):
     send(clinic, at=moment)
     assert clinic.intent(second).state == State.ACCEPTED
     assert clinic.intent(first).state == State.SUPERSEDED
+
+
+def test_whatever_an_ehr_answers_with_fits_its_column():
+    from intents.models import WriteLedgerEntry
+    from intents.pipeline.outbox.recording import _fitted
+
+    for column in ("vendor_code", "resource_ref", "endpoint", "token_scope"):
+        longest = WriteLedgerEntry._meta.get_field(column).max_length
+        one, other = "x" * 5000, "x" * 4999 + "y"
+        assert len(_fitted(WriteLedgerEntry, column, one)) == longest
+        assert _fitted(WriteLedgerEntry, column, one) != _fitted(WriteLedgerEntry, column, other)
+        assert _fitted(WriteLedgerEntry, column, "short") == "short"

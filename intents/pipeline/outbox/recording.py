@@ -33,6 +33,17 @@ _RECONCILER = Actor.system(ActorKind.RECONCILER)
 _ENDINGS = (Phase.ACKNOWLEDGED, Phase.REFUSED, Phase.NOT_SENT, Phase.UNKNOWN)
 
 
+_FACTS_OF_AN_ANSWER = (
+    "request_hash",
+    "vendor_code",
+    "resource_ref",
+    "resource_version",
+    "reply_hash",
+    "endpoint",
+    "token_scope",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known beside the decision: codes, ids and hashes of one answer, never its content."""
@@ -191,15 +202,12 @@ def _write_ledger(
             tick=tick,
             step=facts.step,
             outcome=effect.outcome,
-            request_hash=facts.request_hash,
             status_code=facts.status_code,
-            vendor_code=facts.vendor_code,
-            resource_ref=facts.resource_ref,
-            resource_version=facts.resource_version,
-            reply_hash=facts.reply_hash,
-            endpoint=facts.endpoint,
             # Epic's grant names every API of the client; the whole of it is in the event's body.
-            token_scope=facts.token_scope[:300],
+            **{
+                name: _fitted(WriteLedgerEntry, name, getattr(facts, name))
+                for name in _FACTS_OF_AN_ANSWER
+            },
             evidence=facts.evidence,
             patient_ref=entry.intent.proposal.patient_ref if facts.evidence else "",
         )
