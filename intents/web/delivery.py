@@ -20,7 +20,7 @@ from ehr_adapters.canonical.base import visible_text
 from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import WirePlan
 from intents.governance.roles import actor_of, may_operate, may_review
-from intents.lifecycle import State
+from intents.lifecycle import MOVING, State
 from intents.models import Discrepancy, Intent, Proposal
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
@@ -283,7 +283,8 @@ def _lead(found: Delivery) -> str:
         return f"{'All ' if number > 1 else ''}{number} taken by the EHR."
     if State.UNCERTAIN in states:
         return "It is not known whether everything is in the chart. Nothing is sent twice."
-    return f"{written} of {number} taken by the EHR so far."
+    so_far = " so far" if any(state in MOVING for state in states) else ""
+    return f"{written} of {number} taken by the EHR{so_far}."
 
 
 def _shown(change: ChangeDelivery, *, banner: Banner, asked: str) -> dict[str, Any]:
@@ -325,6 +326,8 @@ def _notice(change: ChangeDelivery) -> Notice | None:
         return Notice("Nothing was written.", cause_of(intent), "bad")
     if state == State.HELD:
         return Notice("Stopped before sending.", cause_of(intent))
+    if state in (State.EXPIRED, State.CANCELLED):
+        return Notice("Nothing was written.", cause_of(intent))
     if state in (State.ACCEPTED, State.RECONCILED):
         return _owed(intent.finality, state=state, connection=connection)
     return None

@@ -38,6 +38,8 @@ class ChangeForm(forms.Form):
                 self._add_sections(value or [])
             else:
                 self.fields[name] = _field(spec, value, known_codes or {})
+                if spec.control is Control.CODES:
+                    self.fields[f"{name}-other"] = _OtherCode(spec)
 
     def _add_sections(self, sections: list[dict[str, Any]]) -> None:
         for index, section in enumerate(sections):
@@ -59,7 +61,12 @@ class ChangeForm(forms.Form):
             if spec.control is Control.SECTIONS:
                 out["sections"] = self._edited_sections()
                 continue
-            value = _content(spec, self.cleaned_data[name], self.content.get(name))
+            given = self.cleaned_data[name]
+            if other := self.cleaned_data.get(f"{name}-other"):
+                # At most one code of each system: a code typed in takes the place of the ticked one.
+                system = other.split(_SEPARATOR)[0]
+                given = [k for k in given if not k.startswith(system + _SEPARATOR)] + [other]
+            value = _content(spec, given, self.content.get(name))
             if value is None:
                 if spec.removable and self.content.get(name) is not None:
                     out[name] = None
@@ -81,6 +88,29 @@ class ChangeForm(forms.Form):
                 # Spans of acts point into the old words; the checks name what still reports an act.
                 out.append({k: v for k, v in section.items() if k != "acts"} | {"text": text})
         return out
+
+
+class _OtherCode(forms.CharField):
+    """A code typed in; which system it is of follows from its form."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self.systems = spec.systems
+        names = " or ".join(codes.SYSTEM_NAMES[system] for system in spec.systems)
+        super().__init__(
+            label=f"Another code ({names})",
+            required=False,
+            max_length=20,
+            help_text="Its words are not known here; the page will say so.",
+        )
+
+    def clean(self, value: Any) -> str:
+        code = super().clean(value).strip().upper()
+        if not code:
+            return ""
+        for system in self.systems:
+            if codes.is_well_formed(system=system, code=code):
+                return f"{system}{_SEPARATOR}{code}"
+        raise forms.ValidationError("This is not the form of such a code.")
 
 
 def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms.Field:
@@ -121,14 +151,14 @@ def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms
 def _code_field(
     spec: FieldSpec, value: Any, known_codes: Mapping[str, str], common: dict[str, Any]
 ) -> forms.Field:
-    """Codes to choose from: those of the draft and of the chart, and those that the portal ships."""
+    """Codes to choose from: those of the draft and of the chart, and those that the field lists."""
     current = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
     choices = {_key(code): _words(code) for code in current}
     choices |= {k: v for k, v in known_codes.items() if k.split(_SEPARATOR)[0] in spec.systems}
     choices |= {
         f"{system}{_SEPARATOR}{code}": f"{display} ({code})"
         for (system, code), display in codes.DISPLAYS.items()
-        if system in spec.systems and (not spec.choices or code in dict(spec.choices))
+        if system in spec.systems and code in dict(spec.choices)
     }
     if spec.control is Control.CODES:
         return forms.MultipleChoiceField(

@@ -108,9 +108,8 @@ def _all_valid(forms: list[tuple[Intent, ChangeForm]]) -> bool:
 
 def _forms(request: PortalRequest, proposal: Proposal) -> list[tuple[Intent, ChangeForm]]:
     out = []
-    for intent in proposal.intents.select_related("current_version", "current_screening").order_by(
-        "position"
-    ):
+    rows = proposal.intents.select_related("current_version", "current_screening")
+    for intent in sorted(rows, key=lambda each: each.reading_key):
         if intent.state != State.PENDING_APPROVAL or intent.current_version is None:
             continue
         out.append(

@@ -209,11 +209,7 @@ def _context(
         )
     elif refusals:
         blocked = refusals[0]
-    left = blocked or (
-        f"0 of {len(seen.checks)} checks done. Next: {seen.checks[0].need}"
-        if seen.checks
-        else "Nothing is left to check. Nothing is written until you approve."
-    )
+    left = blocked or _left(seen, states)
     decides = may_review(request.membership)
     return {
         "proposal": proposal,
@@ -235,6 +231,17 @@ def _context(
         "may_promote": State.VALIDATED in states and not pending,
         "may_take_over": bool(refusals) and not_author,
     }
+
+
+def _left(seen: presentation.ReviewPage, states: list[State]) -> str:
+    """What is left to do, beside the decision."""
+    if seen.checks:
+        return f"0 of {len(seen.checks)} checks done. Next: {seen.checks[0].need}"
+    if State.PENDING_APPROVAL in states:
+        return "Nothing is left to check. Nothing is written until you approve."
+    if State.VALIDATED in states:
+        return "A prepared draft: nothing is written unless it is put up and approved."
+    return "Nothing of this draft can be approved. Nothing is written."
 
 
 def _title(seen: presentation.ReviewPage) -> str:

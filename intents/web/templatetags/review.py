@@ -99,3 +99,9 @@ def attention_first(statements: Sequence[Statement]) -> list[Statement]:
 def answer(answers: dict[str, str], key: str) -> str:
     """The answer given to a check so far."""
     return answers.get(key, "")
+
+
+@register.filter
+def after_bar(value: object) -> str:
+    """The code of a "system|code" choice."""
+    return str(value).rpartition("|")[2]
