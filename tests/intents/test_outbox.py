@@ -110,6 +110,23 @@ def test_a_note_whose_reported_change_was_refused_is_held(clinic):
     assert tags_held(clinic) == 0
 
 
+def test_a_note_waits_for_a_reported_change_that_is_not_decided_yet(clinic):
+    proposal = clinic.propose([clinic.problem(ref="c1"), reporting(clinic)])
+    clinic.screen(proposal)
+    problem = clinic.intent(proposal, "c1")
+    Intent.objects.filter(pk=problem.pk).update(tier="DUAL_APPROVAL")
+    clinic.approve(proposal)
+    assert clinic.intent(proposal, "c1").state == State.PENDING_APPROVAL
+    assert clinic.intent(proposal, "c2").state == State.APPROVED
+    moment = send(clinic)
+    assert posts(clinic) == []
+    later = moment + timedelta(minutes=1)
+    clinic.approve(proposal, by="brandt", at=later)
+    moment = send(clinic, at=later)
+    dispatch.drain(at=moment + timedelta(seconds=5))
+    assert [entry["path"] for entry in posts(clinic)] == ["Condition", "DocumentReference"]
+
+
 def test_an_unknown_outcome_blocks_the_same_kind_for_the_patient_and_nothing_else(clinic):
     first = clinic.ready()
     clinic.practice.fault(

@@ -217,6 +217,17 @@ def _lock_shard(shard_key: str) -> bool:
 # --- what a change waits for ----------------------------------------------------------------------
 
 
+# What may still come to be written: whatever reports it waits.
+_STILL_OPEN = (
+    State.DRAFTED,
+    State.VALIDATED,
+    State.PENDING_APPROVAL,
+    State.APPROVED,
+    State.SUBMITTED,
+    State.UNCERTAIN,
+)
+
+
 def _turn(intent: Intent, entry: OutboxEntry) -> _Turn:
     """Notes go after the changes that they report, and anything after what it depends on."""
     siblings = {
@@ -231,7 +242,7 @@ def _turn(intent: Intent, entry: OutboxEntry) -> _Turn:
         state = State(other.state)
         if state in WRITTEN or state == State.SUPERSEDED:
             continue
-        if state in (State.APPROVED, State.SUBMITTED, State.UNCERTAIN):
+        if state in _STILL_OPEN:
             turn = _Turn.WAIT
         elif other.state_changed_at > entry.created_at:
             return _Turn.HOLD
