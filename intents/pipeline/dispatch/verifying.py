@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from django.db import models
 
+from audit import merkle
+from audit.leaves import leaf_text
 from audit.models import AuditEvent, LogLeaf
 from audit.recording import row_hash
 from audit.sequencing import is_checkpointed
@@ -49,6 +51,7 @@ def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     screening, decision = entry.screening, entry.decision
     event = _approval_event(intent, entry)
     approvals = _approvals(intent, screening=screening, decision=decision)
+    _check_events(intent)
     _check_rows(event, rows=[*approvals, screening, screening.version])
     plan = _plan(screening)
     hashes = {plan.payload_hash(), screening.payload_hash, entry.payload_hash}
@@ -155,6 +158,23 @@ def _statement(
     if differing:
         raise EvidenceBroken(f"statement: {', '.join(differing)}")
     return statement
+
+
+def _check_events(intent: Intent) -> None:
+    """The columns of this change's events still say what their leaves say, and the leaves what was logged.
+
+    Everything below reads columns of events: rows and their hashes, tags, which change they are about.
+    """
+    events = list(AuditEvent.objects.filter(intent_id=str(intent.pk)))
+    logged = dict(
+        LogLeaf.objects.filter(event_id__in=[event.pk for event in events]).values_list(
+            "event_id", "leaf_hash"
+        )
+    )
+    for event in events:
+        leaf_hash = merkle.leaf_hash(event.leaf.encode()).hex()
+        if leaf_text(event) != event.leaf or logged.get(event.pk, leaf_hash) != leaf_hash:
+            raise EvidenceBroken("audit event")
 
 
 def _check_rows(event: AuditEvent, *, rows: Iterable[models.Model]) -> None:
