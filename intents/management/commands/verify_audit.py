@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audit import export, integrity
 from audit.actors import Actor, ActorKind
-from audit.models import DEPLOYMENT_LOG
+from audit.models import DEPLOYMENT_LOG, AuditEvent
 from audit.recording import record
 from audit.tags import AuditTag
 from audit.witness import WitnessUnavailable
@@ -50,7 +50,9 @@ class Command(BaseCommand):
         self._record(report, actor=actor, at=at)
         if report.first is not None:
             more = len(report.breaks) - 1
-            self.stdout.write(f"BROKEN: {_place(report.first)}{report.first.sentence}")
+            self.stdout.write(
+                f"BROKEN: {_place(report.first)}{report.first.sentence}{_record_of(report.first)}"
+            )
             if more:
                 self.stdout.write(f"and {more} more after it.")
             raise CommandError("The audit log does not hold. Do not repair or delete anything.")
@@ -92,6 +94,13 @@ class Command(BaseCommand):
 
 def _place(broken: integrity.Break) -> str:
     return f"log {broken.log}: " if broken.log else ""
+
+
+def _record_of(broken: integrity.Break) -> str:
+    """The stored record of a broken leaf, for whoever has to look at it; rows name theirs themselves."""
+    if broken.table or not broken.event_id:
+        return ""
+    return f" (table {AuditEvent._meta.db_table}, id {broken.event_id})"
 
 
 def _operator() -> Actor:
