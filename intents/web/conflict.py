@@ -117,7 +117,8 @@ def _identities(proposal: Proposal, held: list[Intent]) -> tuple[IdentityPart, .
         stored = drafts.baseline_of(intent)
         identity = Baseline.from_json(stored).identity if stored else None
         if identity is not None and codes & _WHOSE:
-            return both(asserted=proposal.phi_json("asserted_identity"), identity=identity)
+            asserted = drafts.opened(proposal, "asserted_identity") or {}
+            return both(asserted=asserted, identity=identity)
     return ()
 
 
@@ -127,7 +128,7 @@ def stopped_of(intent: Intent, *, at: datetime) -> Stopped:
     then = Baseline.from_json(stored) if stored else None
     now, unreadable = _read_now(intent, at=at)
     content: dict[str, Any] = (
-        intent.current_version.phi_json("content") if intent.current_version else {}
+        (drafts.opened(intent.current_version, "content") or {}) if intent.current_version else {}
     )
     old = dict(then.target.canonical) if then and then.target else {}
     current = dict(now.target.canonical) if now and now.target else {}

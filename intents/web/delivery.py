@@ -372,7 +372,10 @@ def _request(change: ChangeDelivery) -> tuple[WireStep, ...]:
     screening = change.intent.current_screening
     if screening is None or not screening.wire_plan:
         return ()
-    plan = WirePlan.from_json(screening.phi_json("wire_plan"))
+    stored = drafts.opened(screening, "wire_plan")
+    if stored is None:
+        return ()
+    plan = WirePlan.from_json(stored)
     return tuple(
         WireStep(
             line=f"{step.method} {step.path}",

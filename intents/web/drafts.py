@@ -22,6 +22,7 @@ from ehr_adapters.canonical.base import (
     visible_text,
     words,
 )
+from intents.governance.encryption import CannotUnseal, PhiRecord
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Intent, Proposal
 from intents.web import wording
@@ -92,7 +93,7 @@ def whose(proposal: Proposal, *, on: date) -> Whose:
                 on=on,
                 asserted=False,
             )
-    said = proposal.phi_json("asserted_identity")
+    said = opened(proposal, "asserted_identity") or {}
     return _whose(
         family=said.get("family", ""),
         given=said.get("given", ""),
@@ -142,7 +143,18 @@ def baseline_of(intent: Intent) -> dict[str, Any]:
     screening = intent.current_screening
     if screening is None or not screening.baseline:
         return {}
-    return screening.phi_json("baseline")
+    return opened(screening, "baseline") or {}
+
+
+def opened(record: PhiRecord, column: str) -> Any:
+    """The JSON of a sealed column; None where what is stored cannot be opened any more.
+
+    A list must not fall with one of its rows. What cannot be opened is never sent: dispatch looks itself.
+    """
+    try:
+        return record.phi_json(column)
+    except CannotUnseal:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,9 @@ def line_of(intent: Intent) -> ChangeLine:
     kind = intent.change_kind
     if intent.current_version is None:
         return ChangeLine(Delta(kind_label(kind)), "")
-    content: dict[str, Any] = intent.current_version.phi_json("content")
+    content: dict[str, Any] | None = opened(intent.current_version, "content")
+    if content is None:
+        return ChangeLine(Delta(kind_label(kind), ", what is stored cannot be opened"), "high")
     target: dict[str, Any] = {}
     if intent.interaction not in _NEW_ENTRY:
         target = (baseline_of(intent).get("target") or {}).get("canonical") or {}

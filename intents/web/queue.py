@@ -244,7 +244,7 @@ def _matches(proposal: Proposal, search: str, *, at: datetime) -> bool:
             "".join(person.mrn.split()),
             person.born,
             *(
-                i.current_version.phi("content")
+                str(drafts.opened(i.current_version, "content") or "")
                 for i in proposal.intents.all()
                 if i.current_version
             ),

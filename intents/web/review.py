@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audit.tags import AuditTag
+from intents.governance.encryption import CannotUnseal
 from intents.governance.roles import actor_of, may_review, why_not_review
 from intents.lifecycle import IN_FLIGHT, WRITTEN, State
 from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
@@ -68,7 +69,10 @@ def _show(
 ) -> HttpResponse:
     states = _states(proposal)
     if State.PENDING_APPROVAL in states:
-        reads = screening.refresh(proposal_id=proposal.pk, at=at)
+        try:
+            reads = screening.refresh(proposal_id=proposal.pk, at=at)
+        except CannotUnseal:
+            reads = []  # the page below says so
         states = _states(proposal)
         if State.PENDING_APPROVAL not in states and State.HELD in states:
             return redirect("conflict", proposal.pk)
@@ -83,7 +87,12 @@ def _show(
         return render(
             request,
             "review/waiting.html",
-            {"proposal": proposal, "sentence": str(reason), "intents": proposal.intents.all()},
+            {
+                "proposal": proposal,
+                "sentence": str(reason),
+                "intents": proposal.intents.all(),
+                "checking": State.DRAFTED in states,
+            },
             status=503 if problem else 200,
         )
     silent = any(r.freshness is Freshness.SILENT for r in reads)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import Baseline, NameAlikes, WirePlan
+from intents.governance.encryption import CannotUnseal
 from intents.lifecycle import State, Tier, strictest
 from intents.models import Intent, Proposal
 from intents.pipeline.presentation import quoting
@@ -18,8 +19,18 @@ from intents.pipeline.presentation.page import ReviewPage
 def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
     """The page of one proposal as its current screenings have it. Reads the database, not the EHR.
 
-    Raises `NotPresentable` when there is no screened change, or when stored bytes cannot be parsed back.
+    Raises `NotPresentable` when there is no screened change, or when what is stored cannot be opened or
+    parsed back.
     """
+    try:
+        return _build(proposal, at=at)
+    except CannotUnseal:
+        raise NotPresentable(
+            "What is stored of this draft cannot be opened, so it cannot be shown or sent."
+        ) from None
+
+
+def _build(proposal: Proposal, *, at: datetime) -> ReviewPage:
     intents = _intents(proposal)
     opened = [open_change(i) for i in intents if i.current_screening_id]
     if not opened:

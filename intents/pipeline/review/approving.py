@@ -19,6 +19,7 @@ from audit.actors import Actor, ActorKind
 from audit.tags import AuditTag
 from ehr_adapters.contract import WirePlan
 from intents.governance import approval_key, roles
+from intents.governance.encryption import CannotUnseal
 from intents.governance.models import Membership
 from intents.lifecycle import CLOSED, State, Tier, strictest
 from intents.models import Intent, PolicyVerdict, Proposal, ReviewDecision, Screening
@@ -97,9 +98,14 @@ def approve(
 
 def _check_chart(proposal: Proposal, *, at: datetime) -> None:
     """Is the chart still as it was shown? Asked of the EHR, outside every transaction."""
-    fresh = screening.refresh(
-        proposal_id=proposal.pk, at=at, deadline=settings.EHR_REVIEW_READ_SECONDS
-    )
+    try:
+        fresh = screening.refresh(
+            proposal_id=proposal.pk, at=at, deadline=settings.EHR_REVIEW_READ_SECONDS
+        )
+    except CannotUnseal:
+        raise NotApprovable(
+            "What is stored of this draft cannot be opened, so it cannot be approved."
+        ) from None
     found = {each.freshness for each in fresh}
     if screening.Freshness.SILENT in found:
         raise ChartUnreadable
