@@ -5,6 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.setdefault("VAR_DIR", str(ROOT / "var" / "test")))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # Keys and files of one worker are not those of another.
+    VAR /= worker
+    os.environ["VAR_DIR"] = str(VAR)
 VAR.mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("SQLITE_SYNCHRONOUS", "NORMAL")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
