@@ -189,6 +189,8 @@ def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> Ehr
         client_id=client,
         credential_ref=reference,
         environment="sandbox",
+        # In production what waits in an EHR is looked for daily; a demo is watched for minutes.
+        settings={"staged_look_seconds": 15},
         # Bounds of the practice: its tokens live 5 s, and it files and indexes at once.
         token_life_seconds=5,
         processing_bound_seconds=10,
