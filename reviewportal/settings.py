@@ -130,6 +130,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ATOMIC_REQUESTS = False
 
+# --- cache: the agents' throttle counts here; several web processes need a shared one ----------------
+CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
+
 # --- people ----------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "governance.User"
 AUTHENTICATION_BACKENDS = [
