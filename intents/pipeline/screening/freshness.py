@@ -193,7 +193,7 @@ def _compared(intent: Intent, screening: Screening, seen: _Seen) -> FreshRead:
     needs_open = capability is None or capability.needs_open_encounter
     for what, why in (
         ("patient", _patient_moved(then, now)),
-        ("encounter", _visit_moved(then, now, needs_open=needs_open)),
+        ("encounter", _visit_moved(intent, then, now, needs_open=needs_open)),
         ("target", _entry_moved(then, now)),
     ):
         if why:
@@ -226,13 +226,15 @@ def _patient_moved(then: Baseline, now: Baseline) -> str:
     return ""
 
 
-def _visit_moved(then: Baseline, now: Baseline, *, needs_open: bool) -> str:
+def _visit_moved(intent: Intent, then: Baseline, now: Baseline, *, needs_open: bool) -> str:
     if then.visit is None:
         return ""
     if now.visit is None or now.visit.patient != then.visit.patient:
         return "The visit is no longer this patient's."
-    was_open = then.visit is not None and then.visit.open
-    return "The visit was closed." if (needs_open or was_open) and not now.visit.open else ""
+    # What changes an entry that exists goes into no visit: that people close theirs is as it should be.
+    is_new = intent.interaction in (canonical.Interaction.CREATE, canonical.Interaction.AMEND)
+    matters = needs_open or (is_new and then.visit.open)
+    return "The visit was closed." if matters and not now.visit.open else ""
 
 
 def _entry_moved(then: Baseline, now: Baseline) -> str:

@@ -103,7 +103,7 @@ def check_visit(
 
     A closed visit holds the draft until a person clears it; then the page asks once more, because the
     entry goes into a visit that somebody had finished. Where the EHR files only in an open visit,
-    clearing is of no use and it stays held.
+    clearing is of no use and it stays held. A change of an entry that exists goes into no visit.
     """
     if "encounter" in baseline.missing:
         yield error("unknown-encounter", "The EHR has no visit with this id.", "/encounter")
@@ -121,6 +121,8 @@ def check_visit(
                 "The visit is not open, and this needs an open one.",
                 "/encounter",
             )
+        elif not draft.is_new and "encounter" not in draft.content:
+            return
         elif draft.visit_cleared:
             yield question(
                 "encounter-not-open",
