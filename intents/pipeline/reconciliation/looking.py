@@ -13,6 +13,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from audit.actors import Actor, ActorKind
+from audit.tags import AuditTag
 from ehr_adapters.capabilities import Capability, Finality, FindMethod
 from ehr_adapters.contract import FindHit, FindResult, Snapshot, Tag, WirePlan
 from ehr_adapters.errors import AdapterError, AdapterMisconfigured, Unsupported
@@ -350,7 +351,19 @@ def _write(subject: Subject, event: Event, match: Match, *, at: datetime, tick: 
             ),
             **changes,
         )
+        if _still_waits(intent, event):
+            intent.note(tag=AuditTag.INTENT_WRITE_WAITING, actor=RECONCILER, at=at, tick=tick)
         return intent
+
+
+def _still_waits(intent: Intent, event: Event) -> bool:
+    """Looked for and not there yet, as is normal for what somebody in the EHR has to accept first."""
+    return (
+        isinstance(event, ReadBack)
+        and event.seen is Seen.NONE
+        and intent.state == State.ACCEPTED
+        and intent.finality == Finality.STAGED.value
+    )
 
 
 def _close_missing(intent: Intent, *, at: datetime) -> bool:
