@@ -25,9 +25,11 @@ def staged(day):
 def test_a_staged_problem_waits_through_every_daily_look_until_the_lever_accepts_it(day, staged):
     patient = day.clinic.patient("P1", "epic")["patient"]
     assert len(day.practice.staged(vendor="epic", type="Condition", patient=patient)) == 1
-    for _ in range(3):
+    looked = day.told(staged).count("intent:write:waiting")
+    for number in range(1, 4):
         day.forward(hours=25)
         day.background()
+        assert day.told(staged).count("intent:write:waiting") == looked + number, "looked daily"
         intent = day.intent(staged)
         assert (intent.state, intent.finality) == (State.ACCEPTED, "staged")
         assert intent.last_looked_at is not None
@@ -54,7 +56,7 @@ def test_a_staged_problem_waits_through_every_daily_look_until_the_lever_accepts
     assert day.intent(staged).resource_ref == f"Condition/{entry['content']['id']}"
     assert len(day.writes("epic")) == 1
     assert "Written and read back" in day.desk("reyes").delivery(staged).text
-    day.check_usual(staged, "intent:write:reconciled")
+    day.check_usual(staged, "intent:write:waiting", "intent:write:reconciled")
     day.check_log()
 
 
