@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from intents.management import clinic
+from intents.management.installation import demo_environment, demo_folder
 from intents.management.supervisor import (
     PartEnded,
     PortTaken,
@@ -35,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port = _number("DEMO_PORT", 8000)
         ehr_port = _number("DEMO_EHR_PORT", 8001)
-        folder = Path(os.environ.get("DEMO_DIR", str(settings.BASE_DIR / "var" / "demo"))).resolve()
+        folder = demo_folder(environment=os.environ, base=settings.BASE_DIR)
         if not (settings.DEMO_MODE and folder == settings.VAR_DIR):
             _start_again(folder=folder, port=port)
         end_on_sigterm()
@@ -62,6 +63,7 @@ class Command(BaseCommand):
             if first:
                 _seed_drafts(parts)
                 self.stdout.write("Open drafts have been sent in; the worker is checking them.")
+                self.stdout.flush()
             while True:
                 parts.check()
                 time.sleep(0.5)
@@ -94,10 +96,7 @@ def _start_again(*, folder: Path, port: int) -> None:
     """Run this command again with the demo's settings: the portal's own read them at import."""
     environment = {
         **os.environ,
-        "DEMO_MODE": "1",
-        "DEMO_DIR": str(folder),
-        "VAR_DIR": str(folder),
-        "PORTAL_URL": f"http://{_HOST}:{port}",
+        **demo_environment(folder=folder, portal=f"http://{_HOST}:{port}"),
         "DATABASE_URL": os.environ.get("DATABASE_URL", ""),
     }
     if not environment["DATABASE_URL"]:

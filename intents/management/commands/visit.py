@@ -10,6 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from intents.management.installation import demo_folder
+
 
 class Command(BaseCommand):
     help = (
@@ -69,8 +71,7 @@ class Command(BaseCommand):
 
 
 def _state_file() -> Path:
-    folder = Path(os.environ.get("DEMO_DIR") or settings.BASE_DIR / "var" / "demo")
-    return folder / "demo.json"
+    return demo_folder(environment=os.environ, base=settings.BASE_DIR) / "demo.json"
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
