@@ -144,7 +144,9 @@ def _conditions(*, reviewer: Membership, at: datetime) -> dict[View, Q]:
         View.CHECKING: Q(state=State.DRAFTED),
         View.LATE: waiting & Q(due_at__lt=at),
         View.BLOCKED: Q(
-            state=State.REJECTED, rejected_by=RejectedBy.POLICY, state_changed_at__gte=since
+            state=State.REJECTED,
+            rejected_by__in=[RejectedBy.POLICY, RejectedBy.VALIDATION],
+            state_changed_at__gte=since,
         ),
         View.SENDING: Q(state__in=[State.APPROVED, State.SUBMITTED]),
         View.NOT_DELIVERED: (

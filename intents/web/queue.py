@@ -39,7 +39,7 @@ _WORDS: dict[View, str] = {
     View.CHECKING: "Being checked",
     View.PREPARED: "Prepared drafts",
     View.LATE: "Past target",
-    View.BLOCKED: "Blocked by policy",
+    View.BLOCKED: "Blocked",
     View.SENDING: "Being sent",
     View.NOT_DELIVERED: "Not delivered",
     View.UNKNOWN: "Outcome unknown",
@@ -64,7 +64,10 @@ _EMPTY: dict[View, tuple[str, str]] = {
         "Drafts that only prepare work rest here until taken up.",
     ),
     View.LATE: ("Nothing is past its target", "Drafts come here when their due time passes."),
-    View.BLOCKED: ("Nothing was blocked", "Drafts that a rule forbids stay here for 30 days."),
+    View.BLOCKED: (
+        "Nothing was blocked",
+        "Drafts that a rule or a check refused stay here for 30 days.",
+    ),
     View.SENDING: ("Nothing is being sent", "Approved drafts are here until the EHR answers."),
     View.NOT_DELIVERED: (
         "Everything approved was delivered",

@@ -7,6 +7,7 @@ from ehr_adapters.canonical import base as canonical
 from ehr_adapters.contract import Snapshot
 from intents.lifecycle import State, Tier
 from intents.models import EvidenceItem, Finding, Intent
+from intents.pipeline import gateway
 from intents.pipeline.presentation import quoting
 from intents.pipeline.presentation.banner import day, display, visit_words
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
@@ -14,6 +15,7 @@ from intents.pipeline.presentation.page import (
     Card,
     Check,
     ContextEntry,
+    CopyView,
     Row,
     SectionView,
     Statement,
@@ -101,8 +103,23 @@ def draw_card(
             (step.method, step.path, step.body.decode("utf-8", "replace"))
             for step in (one.plan.steps if one.plan else ())
         ),
+        copy=_copy(one, change),
         can_drop=_decidable(intent) and not intent.proposal.all_or_nothing,
     )
+
+
+def _copy(one: OpenedChange, change: canonical.ChartChange) -> CopyView | None:
+    """The card to type from, for a change that this EHR does not take from outside."""
+    unsupported = next((f for f in one.findings if f.code == "unsupported"), None)
+    if unsupported is None:
+        return None
+    card = gateway.copy_card(
+        connection=one.intent.connection,
+        change=change,
+        baseline=one.baseline,
+        sentence=unsupported.diagnostics,
+    )
+    return CopyView(title=card.title, place=card.place, lines=card.lines, sentence=card.sentence)
 
 
 def _after(one: OpenedChange, change: canonical.ChartChange) -> dict[str, Any]:

@@ -122,6 +122,16 @@ class ContextEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyView:
+    """The exact words and values for typing a change into the EHR, where the portal cannot write it."""
+
+    title: str
+    place: str
+    lines: tuple[tuple[str, str], ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One change: in the chart now, will be written, where it comes from."""
 
@@ -153,6 +163,7 @@ class Card:
     # the exact request, for "about this draft"
     requests: tuple[tuple[str, str, str], ...] = ()
     can_drop: bool = False
+    copy: CopyView | None = None
 
     @property
     def changed_rows(self) -> tuple[Row, ...]:
