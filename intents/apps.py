@@ -8,7 +8,9 @@ class IntentsConfig(AppConfig):
 
     def ready(self) -> None:
         from audit import insert_only
+        from intents import checks
 
         for model in self.get_models():
             if hasattr(model, "tracked_fields"):
                 insert_only.register(model)
+        checks.install()

@@ -3,13 +3,31 @@
 import os
 
 from celery import Celery
+from celery.signals import worker_init
 from kombu import transport
 
 # `filesystem://` means the broker whose messages appear whole.
 transport.TRANSPORT_ALIASES["filesystem"] = "reviewportal.filebroker:Transport"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewportal.settings")
+# Celery's own run of the system checks forgets what it finds; `refuse_to_work` runs them instead.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("reviewportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_to_work(**_: object) -> None:
+    """A worker starts only where the system checks hold; raises SystemExit with what does not."""
+    from django.core.management.base import BaseCommand, SystemCheckError
+    from django.db import connections
+
+    try:
+        BaseCommand().check()
+    except SystemCheckError as refused:
+        # Of all that a receiver raises, Celery passes on only this.
+        raise SystemExit(str(refused)) from None
+    # The pool forks after this and must not share what the checks opened.
+    connections.close_all()
