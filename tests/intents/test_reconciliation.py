@@ -86,6 +86,11 @@ def test_a_staged_problem_waits_for_three_sweeps_and_is_found_when_somebody_acce
 
 
 def test_a_staged_entry_is_looked_for_once_a_day_unless_the_connection_says_otherwise(clinic):
+    # The made-up clinic's connections ask for more, so that somebody can watch.
+    connection = clinic.connection("epic")
+    connection.settings = {}
+    stamp(connection, actor=INSTALLATION, at=clinic.at)
+    connection.save()
     clinic.ready(changes=[clinic.problem(vendor="epic")], vendor="epic")
     moment = send(clinic)
     assert look(at=moment + timedelta(seconds=10)) == 1

@@ -320,6 +320,7 @@ def _write(subject: Subject, event: Event, match: Match, *, at: datetime, tick: 
             decision = decide(delivery, event)
         except OutOfPlace:
             return intent
+        looked_before = intent.last_looked_at
         changes: dict[str, object] = {"last_looked_at": at}
         found = match.entry
         if decision.delivery.state == State.RECONCILED and not _close_missing(intent, at=at):
@@ -336,12 +337,13 @@ def _write(subject: Subject, event: Event, match: Match, *, at: datetime, tick: 
             changes |= {"resource_ref": found.reference, "resource_version": found.version_id}
         if entry.attempt_id is None:
             raise RuntimeError("A change that was sent has an attempt.")
+        actor = RECONCILER.with_authority(f"approval {entry.decision_id}")
         outbox.carry_out(
             decision,
             intent=intent,
             entry=entry,
             attempt_id=entry.attempt_id,
-            actor=RECONCILER,
+            actor=actor,
             at=at,
             tick=tick,
             facts=Facts(
@@ -351,8 +353,8 @@ def _write(subject: Subject, event: Event, match: Match, *, at: datetime, tick: 
             ),
             **changes,
         )
-        if _still_waits(intent, event):
-            intent.note(tag=AuditTag.INTENT_WRITE_WAITING, actor=RECONCILER, at=at, tick=tick)
+        if _still_waits(intent, event) and _begins_a_day(intent, looked_before, at=at):
+            intent.note(tag=AuditTag.INTENT_WRITE_WAITING, actor=actor, at=at, tick=tick)
         return intent
 
 
@@ -364,6 +366,14 @@ def _still_waits(intent: Intent, event: Event) -> bool:
         and intent.state == State.ACCEPTED
         and intent.finality == Finality.STAGED.value
     )
+
+
+def _begins_a_day(intent: Intent, looked_before: datetime | None, *, at: datetime) -> bool:
+    """The first look, or the first of another day of waiting: a connection may be looked at far more often."""
+    if looked_before is None:
+        return True
+    since = intent.state_changed_at
+    return (at - since).days > (looked_before - since).days
 
 
 def _close_missing(intent: Intent, *, at: datetime) -> bool:
