@@ -204,9 +204,7 @@ class Day:
             assert event.actor_name, event.tag
             assert event.actor_id, event.tag
             assert event.sentence.endswith("."), event.tag
-        for event in story:
-            if event.actor_kind in ("AGENT", "REVIEWER", "OPERATOR", "COMPLIANCE", "POLICY"):
-                assert event.authority, f"{event.tag} by {event.actor_name} names no authority"
+            assert event.authority, f"{event.tag} by {event.actor_name} names no authority"
 
     def check_log(self) -> None:
         """Every leaf, checkpoint, signature and row holds; raises otherwise."""

@@ -89,8 +89,10 @@ def test_the_timeline_of_a_written_note_tells_who_did_what_by_what_right(day):
     assert "system/DocumentReference.c" in by["intent:proposal:received"][1]
     assert by["intent:policy:decided"] == ("Policy", "policy 1: NOTE-01")
     assert by["intent:review:approved"] == ("Dr A. Reyes", "role REVIEWER")
-    assert by["intent:write:submitted"][0] == "Dispatcher"
-    assert by["intent:write:reconciled"][0] == "Reconciler"
+    [decision] = day.intent(proposal).current_screening.decisions.all()
+    assert by["intent:baseline:read"] == ("Validator", "connection northgate-r4")
+    assert by["intent:write:submitted"] == ("Dispatcher", f"approval {decision.pk}")
+    assert by["intent:write:reconciled"] == ("Reconciler", f"approval {decision.pk}")
 
     # A compliance officer reads the same story, found by the patient, and says why.
     ansah = day.desk("ansah")

@@ -39,6 +39,11 @@ DISPATCHER = Actor.system(ActorKind.DISPATCHER)
 _POLICY = Actor.system(ActorKind.POLICY)
 
 
+def acting_on(entry: OutboxEntry) -> Actor:
+    """The dispatcher, by the right of the approval that it carries out."""
+    return DISPATCHER.with_authority(f"approval {entry.decision_id}")
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What the exchange needs, read in the transaction that committed the beginning."""
@@ -149,7 +154,7 @@ def _commit_beginning(
         intent=intent,
         entry=entry,
         attempt_id=attempt_id,
-        actor=DISPATCHER,
+        actor=acting_on(entry),
         at=at,
         tick=tick,
         facts=Facts(
@@ -206,7 +211,8 @@ def _ask_the_rules(intent: Intent, entry: OutboxEntry, *, at: datetime) -> None:
     try:
         answer = screening.policy_now(intent=intent, screening=entry.screening, at=at)
     except NoRulesInForce:
-        raise _Stop("rules-tightened", to=State.HELD, actor=_POLICY) from None
+        none = _POLICY.with_authority("no rules in force")
+        raise _Stop("rules-tightened", to=State.HELD, actor=none) from None
     screening.keep_verdict(
         answer,
         screening=entry.screening,
@@ -216,7 +222,7 @@ def _ask_the_rules(intent: Intent, entry: OutboxEntry, *, at: datetime) -> None:
     approved = Tier(intent.tier)
     stricter = strictest([approved, answer.verdict.tier]) != approved
     if stricter or answer.verdict.outcome in (Outcome.HELD, Outcome.REJECTED):
-        raise _Stop("rules-tightened", to=State.HELD, actor=_POLICY)
+        raise _Stop("rules-tightened", to=State.HELD, actor=screening.policy_actor(answer))
 
 
 def is_switched_off(intent: Intent) -> bool:
@@ -264,7 +270,7 @@ def _stop(intent: Intent, entry: OutboxEntry, stop: _Stop, *, at: datetime) -> N
     reason = words.reason(stop.code)
     intent.advance(
         stop.to,
-        actor=stop.actor,
+        actor=stop.actor if stop.actor.authority else acting_on(entry),
         at=at,
         reason=reason,
         detail={"code": stop.code, "check": stop.check, "payload_hash": entry.payload_hash},
@@ -277,7 +283,7 @@ def _stop(intent: Intent, entry: OutboxEntry, stop: _Stop, *, at: datetime) -> N
         )
         record(
             tag=AuditTag.INTENT_EVIDENCE_BROKEN,
-            actor=DISPATCHER,
+            actor=acting_on(entry),
             at=at,
             tenant_id=str(intent.tenant_id),
             proposal_id=str(intent.proposal_id),

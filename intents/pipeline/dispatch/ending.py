@@ -12,7 +12,7 @@ from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.deciding import decide
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.records import AttemptEnded, OutOfPlace, StrayAnswer
-from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, lock_with_all
+from intents.pipeline.dispatch.beginning import Begun, acting_on, lock_with_all
 from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import Facts
 
@@ -54,7 +54,7 @@ def record_outcome(
                 intent=intent,
                 entry=entry,
                 attempt_id=begun.attempt_id,
-                actor=DISPATCHER,
+                actor=acting_on(entry),
                 at=at,
                 tick=tick,
                 facts=facts,
@@ -73,7 +73,7 @@ def record_outcome(
             intent=intent,
             entry=entry,
             attempt_id=begun.attempt_id,
-            actor=DISPATCHER,
+            actor=acting_on(entry),
             at=at,
             tick=tick,
             facts=facts,

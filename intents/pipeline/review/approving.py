@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from audit.actors import Actor, ActorKind
+from audit.actors import Actor
 from audit.tags import AuditTag
 from ehr_adapters.contract import WirePlan
 from intents.governance import approval_key, roles
@@ -45,7 +45,6 @@ from intents.pipeline.screening import Decided
 from intents.pipeline.screening.facts import NoRulesInForce
 from intents.pipeline.sealing import Statement
 
-_POLICY = Actor.system(ActorKind.POLICY)
 # Nobody reads a patient banner in less; all other fast decisions are counted, not refused.
 _SCRIPTED = timedelta(seconds=1)
 
@@ -136,7 +135,7 @@ def _decide(
     tightened = [intent for intent in pending if _is_tightened(intent, answers[intent.pk])]
     if tightened:
         for intent in tightened:
-            _hold(intent, at=at)
+            _hold(intent, answer=answers[intent.pk], at=at)
         return [], True
     for intent in pending:
         outbox.check_target_is_free(intent)
@@ -221,10 +220,10 @@ def _is_tightened(intent: Intent, answer: Decided) -> bool:
     return stricter or stopped
 
 
-def _hold(intent: Intent, *, at: datetime) -> None:
+def _hold(intent: Intent, *, answer: Decided, at: datetime) -> None:
     intent.advance(
         State.HELD,
-        actor=_POLICY,
+        actor=screening.policy_actor(answer),
         at=at,
         reason="rules-tightened: The rules or the patient's consent no longer allow it.",
     )

@@ -113,7 +113,13 @@ def _lock(intent: Intent) -> Intent:
     proposal = Proposal.lock(intent.proposal_id)
     locked = Intent.lock(intent.pk)
     locked.proposal = proposal
+    locked.connection = intent.connection
     return locked
+
+
+def _validator(intent: Intent) -> Actor:
+    """The validator, who reads the chart by the right of the organisation's connection."""
+    return _VALIDATOR.with_authority(f"connection {intent.connection.name}"[:500])
 
 
 def _check_current(examined: Examined, intent: Intent) -> None:
@@ -129,14 +135,14 @@ def _postpone(examined: Examined, *, intent: Intent, at: datetime) -> None:
     first = intent.screen_attempts == 0
     intent.reason = examined.unanswered
     intent.change(
-        actor=_VALIDATOR,
+        actor=_validator(intent),
         at=at,
         reason=examined.unanswered,
         screen_not_before=at + wait,
         screen_attempts=intent.screen_attempts + 1,
     )
     if first and examined.unanswered == NOT_ANSWERING:
-        intent.note(tag=AuditTag.INTENT_BASELINE_UNREADABLE, actor=_VALIDATOR, at=at)
+        intent.note(tag=AuditTag.INTENT_BASELINE_UNREADABLE, actor=_validator(intent), at=at)
 
 
 def _set_aside(intent_id: UUID, *, at: datetime) -> None:
@@ -146,7 +152,7 @@ def _set_aside(intent_id: UUID, *, at: datetime) -> None:
             return
         intent.reason = "Being checked; the check failed and is tried again."
         intent.change(
-            actor=_VALIDATOR,
+            actor=_validator(intent),
             at=at,
             reason=intent.reason,
             screen_not_before=at + _LONGEST_WAIT,
@@ -164,7 +170,7 @@ def _place(examined: Examined, *, intent: Intent, at: datetime) -> None:
     if examined.errors or examined.decided is None:
         intent.advance(
             State.REJECTED,
-            actor=_VALIDATOR,
+            actor=_validator(intent),
             at=at,
             reason=examined.errors[0].diagnostics if examined.errors else "",
             rejected_by=RejectedBy.VALIDATION,
@@ -177,7 +183,7 @@ def _place(examined: Examined, *, intent: Intent, at: datetime) -> None:
     decided = examined.decided
     intent.advance(
         State.VALIDATED,
-        actor=_VALIDATOR,
+        actor=_validator(intent),
         at=at,
         rows=rows,
         detail=found,
@@ -193,7 +199,7 @@ def _place(examined: Examined, *, intent: Intent, at: datetime) -> None:
         return
     intent.advance(
         to,
-        actor=_acting(decided),
+        actor=policy_actor(decided),
         at=at,
         reason=_reason(examined, to=to),
         rejected_by=RejectedBy.POLICY if to is State.REJECTED else None,
@@ -210,7 +216,8 @@ def _reason(examined: Examined, *, to: State) -> str:
     return ""
 
 
-def _acting(decided: Decided) -> Actor:
+def policy_actor(decided: Decided) -> Actor:
+    """Policy, under the rules that decided."""
     rules = ", ".join(reason.rule for reason in decided.verdict.reasons)
     return _POLICY.with_authority(f"policy {decided.policy_version.version}: {rules}"[:500])
 
@@ -232,7 +239,7 @@ def _note_verdict(
 ) -> None:
     intent.note(
         tag=AuditTag.INTENT_POLICY_DECIDED,
-        actor=_acting(decided),
+        actor=policy_actor(decided),
         at=at,
         rows=(verdict,),
         **_decision_detail(decided),
@@ -256,12 +263,12 @@ def keep(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
     decided = examined.decided
     if decided is not None:
         changes["tier"] = decided.verdict.tier
-    intent.change(actor=_VALIDATOR, at=at, **changes)
+    intent.change(actor=_validator(intent), at=at, **changes)
     intent.note(
         tag=AuditTag.INTENT_VALIDATION_FAILED
         if examined.errors
         else AuditTag.INTENT_VALIDATION_PASSED,
-        actor=_VALIDATOR,
+        actor=_validator(intent),
         at=at,
         rows=tuple(screening.findings.order_by("position")),
         screening=str(screening.pk),
@@ -320,7 +327,7 @@ def _write(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
     if baseline:
         intent.note(
             tag=AuditTag.INTENT_BASELINE_READ,
-            actor=_VALIDATOR,
+            actor=_validator(intent),
             at=at,
             read_at=baseline.read_at,
             target_version=screening.target_version,
@@ -333,7 +340,7 @@ def _write(examined: Examined, *, intent: Intent, at: datetime) -> Screening:
     if plan:
         intent.note(
             tag=AuditTag.INTENT_WIRE_FROZEN,
-            actor=_VALIDATOR,
+            actor=_validator(intent),
             at=at,
             rows=(screening,),
             screening=str(screening.pk),
@@ -421,7 +428,7 @@ def refile(examined: Examined, *, intent: Intent, at: datetime) -> Rescreened:
             if sentence:
                 locked.advance(
                     State.HELD,
-                    actor=_VALIDATOR,
+                    actor=_validator(intent),
                     at=at,
                     reason=sentence,
                     detail={"screening": str(screening.pk)},
@@ -458,6 +465,8 @@ def hold_moved(
     with transaction.atomic():
         locked = _lock(intent)
         if locked.state == State.PENDING_APPROVAL and locked.current_screening_id == screening_id:
-            locked.note(tag=AuditTag.INTENT_BASELINE_MOVED, actor=_VALIDATOR, at=at, **detail)
-            locked.advance(State.HELD, actor=_VALIDATOR, at=at, reason=sentence[:500])
+            locked.note(
+                tag=AuditTag.INTENT_BASELINE_MOVED, actor=_validator(locked), at=at, **detail
+            )
+            locked.advance(State.HELD, actor=_validator(locked), at=at, reason=sentence[:500])
         return locked
