@@ -134,10 +134,6 @@ class AuditTag(StrEnum):
         "intent:patient:searched",
         "A person searched for a patient's drafts and said why.",
     )
-    INTENT_SOURCE_VIEWED = (
-        "intent:source:viewed",
-        "The source behind a proposed value was shown to a person.",
-    )
     INTENT_WIRE_VIEWED = (
         "intent:wire:viewed",
         "The exact request to the EHR was shown to a person.",
@@ -312,10 +308,6 @@ class AuditTag(StrEnum):
         "governance:scope:granted",
         "An agent was allowed to propose one kind of change.",
     )
-    GOVERNANCE_SCOPE_CHANGED = (
-        "governance:scope:changed",
-        "What an agent is allowed to propose was changed.",
-    )
     GOVERNANCE_SCOPE_REVOKED = (
         "governance:scope:revoked",
         "A permission of an agent to propose changes was taken away.",
@@ -352,17 +344,8 @@ class AuditTag(StrEnum):
         "governance:connection:resumed",
         "Writing through a connection to an EHR was switched on.",
     )
-    GOVERNANCE_POLICY_PROPOSED = (
-        "governance:policy:proposed",
-        "New rules were put up for approval.",
-    )
-    GOVERNANCE_POLICY_APPROVED = ("governance:policy:approved", "New rules were approved.")
     GOVERNANCE_POLICY_ACTIVATED = ("governance:policy:activated", "New rules came into force.")
     GOVERNANCE_POLICY_RETIRED = ("governance:policy:retired", "Rules went out of force.")
-    GOVERNANCE_OWNERSHIP_CHANGED = (
-        "governance:ownership:changed",
-        "It was changed whether the EHR or the portal owns a field.",
-    )
     GOVERNANCE_KILLSWITCH_ENGAGED = (
         "governance:killswitch:engaged",
         "Writing was stopped by a kill switch; reading goes on.",
@@ -374,22 +357,6 @@ class AuditTag(StrEnum):
     GOVERNANCE_KILLSWITCH_RELEASED = (
         "governance:killswitch:released",
         "A second person agreed and the kill switch was released; writing goes on.",
-    )
-    GOVERNANCE_CHANGE_PROPOSED = (
-        "governance:change:proposed",
-        "A change that needs two people was put up by the first.",
-    )
-    GOVERNANCE_CHANGE_APPROVED = (
-        "governance:change:approved",
-        "A change that needs two people was approved by the second.",
-    )
-    GOVERNANCE_CHANGE_REFUSED = (
-        "governance:change:refused",
-        "A change that needs two people was refused by the second.",
-    )
-    GOVERNANCE_CHANGE_LAPSED = (
-        "governance:change:lapsed",
-        "A change that needs two people was not approved in time.",
     )
     GOVERNANCE_KEY_ROTATED = (
         "governance:key:rotated",
@@ -431,10 +398,6 @@ class AuditTag(StrEnum):
     )
 
     # --- the audit itself -------------------------------------------------------------------------------
-    AUDIT_LOG_CHECKPOINTED = (
-        "audit:log:checkpointed",
-        "Everything recorded so far was fixed under a signature.",
-    )
     AUDIT_LOG_VIEWED = ("audit:log:viewed", "A person looked at the audit timeline.")
     AUDIT_SEARCH_RAN = ("audit:search:ran", "A person searched the audit timeline.")
     AUDIT_EXPORT_MADE = (

@@ -137,7 +137,6 @@ class _Exchange(threading.local):
 
     egress: EgressList | None = None
     connection: Any = None
-    connected: bool = False
 
 
 _exchange = _Exchange()

@@ -82,12 +82,6 @@ def is_fhir_id(text: str) -> bool:
     return _FHIR_ID.fullmatch(text) is not None and text not in {".", ".."}
 
 
-def _fhir_id(text: str) -> str:
-    if not is_fhir_id(text):
-        raise PydanticCustomError("bad-id", "An id has 1 to 64 letters, digits, dots and hyphens.")
-    return text
-
-
 def _reference(text: str) -> str:
     type_name, _, rest = text.partition("/")
     if not re.fullmatch(r"[A-Z][A-Za-z]{1,40}", type_name) or not is_fhir_id(rest):
@@ -102,7 +96,6 @@ Text = Annotated[
 SingleLine = Annotated[Text, AfterValidator(_one_line)]
 PartialDate = Annotated[str, AfterValidator(_partial_date)]
 Instant = Annotated[str, AfterValidator(_instant)]
-FhirId = Annotated[str, AfterValidator(_fhir_id)]
 Reference = Annotated[str, AfterValidator(_reference)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -261,11 +261,3 @@ def challenge(error: str = "") -> str:
         parts.append(f'error="{error}"')
     parts.append(f'resource_metadata="{settings.PORTAL_URL}{METADATA_PATH}"')
     return ", ".join(parts)
-
-
-# --- outside DRF ---------------------------------------------------------------------------------------
-
-
-def problem_response(code: str) -> HttpResponse:
-    """A problem where no view of ours was reached: no such address, or a crash below a view."""
-    return JsonResponse(body_of(Problem(code)), status=KINDS[code].status, content_type=MEDIA_TYPE)

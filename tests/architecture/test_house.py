@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from audit.tags import AuditTag
 from tests.environment import ROOT
 
 pytestmark = pytest.mark.once
@@ -157,3 +158,20 @@ def test_templates_hold_no_inline_script_style_or_handler():
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"", text), path
         # The library draws this one picture from numbers alone.
         assert "|safe" not in text.replace("{{ totp_svg|safe }}", ""), path
+
+
+def test_every_audit_tag_is_recorded_by_something():
+    said = "".join(p.read_text(encoding="utf-8") for p in PRODUCT if _where(p) != "audit/tags.py")
+    # As AuditTag.X, or as _T.X where the table of transitions would grow too wide.
+    assert not [tag.name for tag in AuditTag if f".{tag.name}" not in said]
+
+
+def test_every_style_is_of_something_that_a_page_can_hold():
+    sheet = (ROOT / "static/reviewportal/app.css").read_text(encoding="utf-8")
+    sheet = re.sub(r"/\*.*?\*/|\{[^{}]*\}", " ", sheet, flags=re.DOTALL)
+    styled = set(re.findall(r"[.#]([A-Za-z_][\w-]*)", sheet))
+    pages = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static").rglob("*.js")]
+    pages += [p for p in PRODUCT if _where(p).startswith(("intents/web/", "intents/queries/"))]
+    held = set(re.findall(r"[\w-]+", " ".join(p.read_text(encoding="utf-8") for p in pages)))
+    # Django writes this one.
+    assert styled - held == {"errorlist"}

@@ -83,7 +83,6 @@ RASH = ("271807003", "Eruption of skin (disorder)")
 WHEAL = ("247472004", "Wheal (finding)")
 ANAPHYLAXIS = ("39579001", "Anaphylaxis (disorder)")
 NO_KNOWN_ALLERGY = ("716186003", "No known allergy (situation)")
-LEFT = ("7771000", "Left (qualifier value)")
 RIGHT = ("24028007", "Right (qualifier value)")
 
 

@@ -6,7 +6,6 @@
 
 from intents.pipeline.presentation.banner import NotPresentable
 from intents.pipeline.presentation.building import build
-from intents.pipeline.presentation.opened import change_of
 from intents.pipeline.presentation.page import (
     Banner,
     Card,
@@ -39,5 +38,4 @@ __all__ = [
     "SourceView",
     "Statement",
     "build",
-    "change_of",
 ]

@@ -40,12 +40,6 @@ class OpenedChange:
         return target.canonical if target and self.intent.interaction != "amend" else {}
 
 
-def change_of(*, intent: Intent, screening: Screening) -> canonical.ChartChange:
-    """The change that a screening's frozen bytes say."""
-    plan = WirePlan.from_json(screening.phi_json("wire_plan"))
-    return gateway.parse(connection=intent.connection, plan=plan)
-
-
 class Numbers:
     """Numbers of the statements, one after the other down the page."""
 
