@@ -136,7 +136,7 @@ class WriteLedgerEntry(PhiRecord, EvidenceRecord):
     reply_hash = models.CharField(max_length=64, blank=True)
     endpoint = models.CharField(max_length=300, blank=True)
     token_scope = models.CharField(max_length=300, blank=True)
-    # a person's evidence when they settle an unknown outcome
+    # a person's evidence when they settle an unknown outcome; of a refusal, why, in words
     evidence = PhiTextField(blank=True)
     actor_id = models.CharField(max_length=100)
     tick = models.BigIntegerField()

@@ -57,6 +57,7 @@ class Attempt:
     sent_at: datetime
     answered_at: datetime | None
     words: str
+    answer: WriteLedgerEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +312,7 @@ def _attempts(facts: list[WriteLedgerEntry]) -> tuple[Attempt, ...]:
                 sent_at=start.at,
                 answered_at=answer.at if answer else None,
                 words=_answer_words(answer),
+                answer=answer,
             )
         )
     return tuple(attempts)

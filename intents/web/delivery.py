@@ -19,9 +19,10 @@ from audit.tags import AuditTag
 from ehr_adapters.canonical.base import visible_text
 from ehr_adapters.capabilities import Finality
 from ehr_adapters.contract import WirePlan
+from intents.governance.encryption import CannotUnseal
 from intents.governance.roles import actor_of, may_operate, may_review
 from intents.lifecycle import MOVING, State
-from intents.models import Discrepancy, Intent, Proposal
+from intents.models import Discrepancy, Intent, Proposal, WriteLedgerEntry
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
 from intents.pipeline.presentation import Banner, NotPresentable
@@ -293,9 +294,21 @@ def _shown(change: ChangeDelivery, *, banner: Banner, asked: str) -> dict[str, A
         "delivery": change,
         "title": drafts.line_of(change.intent).delta.plain,
         "notice": _notice(change),
+        "refusal": _refusal(change),
         "look_for": _look_for(change, banner=banner) if change.settleable else (),
         "request": _request(change) if change.intent.ref == asked else (),
     }
+
+
+def _refusal(change: ChangeDelivery) -> str:
+    """Why the last attempt was refused, as the EHR answered; "" when it was not, or nothing was said."""
+    last = change.attempts[-1].answer if change.attempts else None
+    if last is None or last.phase != WriteLedgerEntry.Phase.REFUSED or not last.evidence:
+        return ""
+    try:
+        return visible_text(last.phi("evidence"))
+    except CannotUnseal:
+        return ""
 
 
 def cause_of(intent: Intent) -> str:

@@ -161,6 +161,7 @@ def test_a_note_for_a_closed_visit_waits_until_a_person_says_that_it_belongs_the
         assert day.held(patient=patient) == []
         assert "Refused by the EHR" in page
         assert "refused (423)" in page
+        assert "Why: The chart is locked in the EHR." in page
     else:
         assert len(day.held(patient=patient)) == 1
 

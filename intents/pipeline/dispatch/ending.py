@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from ehr_adapters.errors import AdapterError, Refused
 from intents.lifecycle import State
 from intents.models import Tick
 from intents.pipeline import outbox
@@ -15,6 +16,9 @@ from intents.pipeline.delivery.records import AttemptEnded, OutOfPlace, StrayAns
 from intents.pipeline.dispatch.beginning import Begun, acting_on, lock_with_all
 from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import Facts
+
+# An EHR may answer with a page; what explains a refusal stands at its beginning.
+_LONGEST_WORDS = 2000
 
 
 def record_outcome(
@@ -84,7 +88,7 @@ def record_outcome(
 
 
 def _facts(begun: Begun, ending: protocol.Ending, exchange: Exchange) -> Facts:
-    """Codes, ids and hashes of how it ended; nothing that the EHR said in words."""
+    """Codes, ids and hashes of how it ended; what a refusing EHR said in words is sealed."""
     match, error = exchange.match, exchange.error
     seen = match if ending.seen is not None else None
     receipt = exchange.receipts[-1] if exchange.receipts else None
@@ -97,6 +101,7 @@ def _facts(begun: Begun, ending: protocol.Ending, exchange: Exchange) -> Facts:
             resource_ref=reference,
             resource_version=seen.entry.version_id if seen and seen.entry else "",
             paths=tuple(seen.paths) if seen else (),
+            evidence=_said(error) if isinstance(error, Refused) else "",
             detail={"issues": [issue.code for issue in error.issues][:20]} if error.issues else {},
         )
     if ending.seen is not None:
@@ -117,3 +122,11 @@ def _facts(begun: Begun, ending: protocol.Ending, exchange: Exchange) -> Facts:
             token_scope=receipt.scope,
         )
     return Facts()
+
+
+def _said(error: AdapterError) -> str:
+    """Why it was refused, in our words and in the EHR's own, which may repeat what was sent."""
+    ehr = f"The EHR’s own words: {error.vendor_text}" if error.vendor_text else ""
+    return " ".join(part for part in (error.sentence, error.next_step, ehr) if part)[
+        :_LONGEST_WORDS
+    ]
