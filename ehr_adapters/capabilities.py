@@ -118,11 +118,6 @@ class Capability:
     def key(self) -> tuple[str, str]:
         return self.kind, self.interaction
 
-    @property
-    def finality_sentence(self) -> str:
-        """What an acknowledgement means, for the screen; `{ehr}` is filled by the caller."""
-        return FINALITY_SENTENCES[self.finality]
-
     def to_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for item in fields(self):
@@ -158,11 +153,12 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "version_check": VersionCheck,
 }
 
+# What an acknowledgement means, for the screen; `{ehr}` is the connection's title.
 FINALITY_SENTENCES: dict[Finality, str] = {
     Finality.FILED: "Filed in {ehr}.",
     Finality.FILED_UNSIGNED: "Filed, not signed: your signature is needed in {ehr}.",
     Finality.STAGED: "Waiting in {ehr} for someone to accept it.",
-    Finality.SENT_FOR_ACTION: "Sent to {ehr} for action.",
+    Finality.SENT_FOR_ACTION: "Sent to {ehr}.",
 }
 
 

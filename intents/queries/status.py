@@ -7,7 +7,7 @@ The list is closed: screens say these words and no others. Nothing but a filed w
 from dataclasses import dataclass
 from datetime import datetime
 
-from ehr_adapters.capabilities import Finality
+from ehr_adapters.capabilities import FINALITY_SENTENCES, Finality
 from intents.lifecycle import RejectedBy, State
 from intents.models import Discrepancy
 
@@ -121,11 +121,4 @@ def _written(
 
 def finality_sentence(finality: str, *, connection_title: str) -> str:
     """What an acknowledged write is in the EHR's eyes, and what is still owed there."""
-    return {
-        Finality.FILED: f"Filed in {connection_title}.",
-        Finality.FILED_UNSIGNED: (
-            f"Filed, not signed: your signature is needed in {connection_title}."
-        ),
-        Finality.STAGED: f"Waiting in {connection_title} for someone to accept it.",
-        Finality.SENT_FOR_ACTION: f"Sent to {connection_title}.",
-    }[Finality(finality)]
+    return FINALITY_SENTENCES[Finality(finality)].format(ehr=connection_title)
