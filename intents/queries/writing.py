@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from intents.governance import switches
 from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget, Tenant
+from intents.lifecycle import State
+from intents.models import Intent, OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,43 @@ def connections(*, tenant: Tenant) -> list[ConnectionStatus]:
 def stops(*, tenant: Tenant) -> list[Stop]:
     """Everything that is stopped, the latest first."""
     return [_stop(switch) for switch in switches.engaged(tenant_id=tenant.pk)]
+
+
+def why_waiting(*, intent: Intent) -> str:
+    """Why an approved change is held back though its turn has come, as a sentence; "" if nothing does.
+
+    Told from the same facts as the claim of an entry uses: whoever is told "being sent" for hours
+    would send it by hand as well.
+    """
+    switch = switches.stopping(
+        tenant_id=intent.tenant_id,
+        connection_id=intent.connection_id,
+        agent_id=intent.proposal.agent_id,
+        change_kind=intent.change_kind,
+    )
+    if switch is not None:
+        return (
+            f"Writing is stopped for {_what(switch)}, by {switch.engaged_by}: “{switch.reason}”. "
+            "When it goes on, this is compared with the chart again and sent."
+        )
+    if not (intent.connection.write_back_enabled and intent.tenant.write_back_enabled):
+        return f"Writing to {intent.connection} is switched off by an administrator."
+    entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
+    if entry is None:
+        return ""
+    unknown = OutboxEntry.objects.filter(
+        Q(intent__change_kind=intent.change_kind)
+        | (Q(intent__target_key=intent.target_key) & ~Q(intent__target_key="")),
+        closed_at__isnull=True,
+        shard_key=entry.shard_key,
+        intent__state=State.UNCERTAIN,
+    )
+    if unknown.exists():
+        return (
+            "An earlier write for this patient has an unknown outcome. This is sent when that is "
+            "settled; the work list has it."
+        )
+    return ""
 
 
 def sentence(found: Iterable[ConnectionStatus]) -> tuple[str, bool]:

@@ -26,7 +26,7 @@ from intents.models import Discrepancy, Intent, Proposal, WriteLedgerEntry
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
 from intents.pipeline.presentation import Banner, NotPresentable
-from intents.queries import delivery
+from intents.queries import delivery, writing
 from intents.queries.delivery import ChangeDelivery, Delivery
 from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
@@ -91,7 +91,9 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
         {
             "delivery": found,
             "banner": banner,
-            "changes": [_shown(change, banner=banner, asked=asked) for change in found.changes],
+            "changes": [
+                _shown(change, banner=banner, asked=asked, at=at) for change in found.changes
+            ],
             "lead": _lead(found),
             "undo_seconds": _seconds_until(found.undo_until, at=at),
             "may_undo": may_review(membership),
@@ -288,12 +290,12 @@ def _lead(found: Delivery) -> str:
     return f"{written} of {number} taken by the EHR{so_far}."
 
 
-def _shown(change: ChangeDelivery, *, banner: Banner, asked: str) -> dict[str, Any]:
+def _shown(change: ChangeDelivery, *, banner: Banner, asked: str, at: datetime) -> dict[str, Any]:
     """One change with its title, its notice and, if asked for, its exact request."""
     return {
         "delivery": change,
         "title": drafts.line_of(change.intent).delta.plain,
-        "notice": _notice(change),
+        "notice": _notice(change, at=at),
         "refusal": _refusal(change),
         "look_for": _look_for(change, banner=banner) if change.settleable else (),
         "request": _request(change) if change.intent.ref == asked else (),
@@ -320,8 +322,12 @@ def cause_of(intent: Intent) -> str:
     return REASONS.get(code) or (sentence if _CODE.fullmatch(code) else intent.reason)
 
 
-def _notice(change: ChangeDelivery) -> Notice | None:
+def _notice(change: ChangeDelivery, *, at: datetime) -> Notice | None:
     intent = change.intent
+    if change.not_before is not None and change.not_before <= at:
+        waiting = writing.why_waiting(intent=intent) if intent.state == State.APPROVED else ""
+        if waiting:
+            return Notice("Not sent yet.", waiting)
     state = State(intent.state)
     connection = str(intent.connection)
     if state == State.UNCERTAIN:

@@ -125,7 +125,11 @@ def release_writing(request: PortalRequest, switch_id: UUID) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
+        left = writing.stops(tenant=request.membership.tenant)
         messages.success(
-            request, "Writing goes on. Each draft is compared with the chart again first."
+            request,
+            "This stop is released; another still holds writing back, see below."
+            if left
+            else "Writing goes on. Each draft is compared with the chart again first.",
         )
     return redirect("writing")

@@ -3,6 +3,7 @@
 import pytest
 
 from intents.governance.models import KillSwitch, Role
+from intents.lifecycle import State
 
 
 @pytest.fixture
@@ -57,3 +58,27 @@ def test_another_organisations_stop_is_not_seen(inside, southgate, browser, stop
     assert "duplicate notes" not in client.get("/connections/").content.decode()
     switch = KillSwitch.objects.get()
     assert client.post(f"/connections/stops/{switch.pk}/ask/").status_code == 404
+
+
+def test_releasing_one_of_two_stops_says_that_writing_is_still_held_back(inside, browser, stop):
+    stop()
+    stop(reason="the interface engine is being moved")
+    older, newer = KillSwitch.objects.order_by("engaged_at")
+    for switch in (older, newer):
+        browser(inside.person(Role.OPERATOR)).post(f"/connections/stops/{switch.pk}/ask/")
+    compliance = browser(inside.person(Role.COMPLIANCE))
+    one = compliance.post(f"/connections/stops/{older.pk}/release/", follow=True).content.decode()
+    assert "another still holds writing back" in one
+    assert "Writing goes on" not in one
+    both = compliance.post(f"/connections/stops/{newer.pk}/release/", follow=True).content.decode()
+    assert "Writing goes on" in both
+
+
+def test_an_approved_draft_says_why_it_is_not_sent(inside, draft, browser, stop):
+    made = draft(state=State.APPROVED)
+    client = browser(inside.person(Role.REVIEWER))
+    assert "Not sent yet." not in client.get(f"{made.url}delivery/").content.decode()
+    stop()
+    html = client.get(f"{made.url}delivery/").content.decode()
+    assert "Not sent yet." in html
+    assert "duplicate notes under investigation" in html

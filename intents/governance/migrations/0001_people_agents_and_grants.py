@@ -225,6 +225,9 @@ class Migration(migrations.Migration):
                 ('released_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('tenant', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.tenant')),
             ],
+            options={
+                'verbose_name_plural': 'kill switches',
+            },
         ),
         migrations.CreateModel(
             name='HistoricalScopeGrant',
@@ -341,7 +344,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'historical kill switch',
-                'verbose_name_plural': 'historical kill switchs',
+                'verbose_name_plural': 'historical kill switches',
                 'ordering': ('-history_date', '-history_id'),
                 'get_latest_by': ('history_date', 'history_id'),
             },

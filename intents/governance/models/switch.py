@@ -59,6 +59,7 @@ class KillSwitch(Governed):
     history = ActorRecords()
 
     class Meta:
+        verbose_name_plural = "kill switches"
         constraints = [
             one_of("target", SwitchTarget, "kill_switch_target_known"),
             models.CheckConstraint(

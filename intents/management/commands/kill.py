@@ -64,7 +64,8 @@ class Command(BaseCommand):
             )
         except ValidationError as refused:
             raise CommandError(sentences(refused)) from None
-        self.stdout.write(f"stopped: {switch.get_target_display()}")
+        named = next((str(value) for key, value in columns.items() if key != "target"), "")
+        self.stdout.write(f"stopped: {switch.get_target_display().lower()} {named}".rstrip())
         self.stdout.write(f"id: {switch.pk}")
         self.stdout.write(
             f"{_in_flight(switch)} changes are approved or being sent; what had left before this "
