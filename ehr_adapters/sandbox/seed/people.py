@@ -1,6 +1,6 @@
 """Who works in the practice and who is treated there. Everybody is made up."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,6 @@ class Person:
     previous_family: str = ""
     died_days_ago: int | None = None
     contacts: tuple[tuple[str, str, str], ...] = ()  # relationship code, display, name
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 DAY = 24 * 60

@@ -109,7 +109,6 @@ class SectionView:
     title: str
     now: tuple[Piece, ...]
     will_be: tuple[Piece, ...]
-    title_is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

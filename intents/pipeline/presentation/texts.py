@@ -66,7 +66,6 @@ def draw_sections(
                 title=title,
                 now=quoting.pieces(runs, side="old", numbers={}) if before else (),
                 will_be=quoting.pieces(runs, side="new", numbers=numbered),
-                title_is_new=not before,
             )
         )
     out += [
