@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from audit.actors import Actor, ActorKind
 from intents.governance import roles
@@ -15,7 +15,7 @@ from intents.governance.models import Membership, Tenant
 from intents.governance.roles import SecondCheck
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import OPEN, State, Tier
-from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision
+from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision, Screening
 from intents.queries import queue
 
 _SCHEDULER = Actor.system(ActorKind.SCHEDULER)
@@ -133,13 +133,10 @@ def why_not_now(intent: Intent, membership: Membership | None) -> str:
 
 def _answers(intent: Intent) -> list[ReviewDecision]:
     """Approvals and rejections of the current bytes since the last undo, oldest first."""
-    rows = ReviewDecision.objects.filter(screening_id=intent.current_screening_id)
-    current = 1 + rows.filter(kind="undo").count()
-    return list(
-        rows.filter(round=current, kind__in=("approve", "second", "reject"))
-        .select_related("reviewer__user")
-        .order_by("decided_at", "id")
-    )
+    if intent.current_screening is None:
+        return []
+    given = decisions_of_round(intent.current_screening)
+    return [each for each in given if each.kind in ("approve", "second", "reject")]
 
 
 def may_take_over(intent: Intent, membership: Membership) -> bool:
@@ -190,38 +187,18 @@ def second_check(intent: Intent) -> SecondCheck:
     return SecondCheck.ONE_PRESCRIBER
 
 
-def decisions_of(intent: Intent) -> list[ReviewDecision]:
-    """The approvals of the current round over the current bytes, first to last; an undo voids what came before."""
-    if intent.current_screening_id is None:
-        return []
-    rows = ReviewDecision.objects.filter(screening_id=intent.current_screening_id)
-    last_round = rows.aggregate(last=Max("round"))["last"] or 1
-    given = list(
-        rows.filter(round=last_round).select_related("reviewer__user").order_by("decided_at", "id")
+def round_of(screening: Screening) -> int:
+    """The number of the present round of decisions about a screening: an undo begins another."""
+    return 1 + screening.decisions.filter(kind="undo").count()
+
+
+def decisions_of_round(screening: Screening) -> list[ReviewDecision]:
+    """The decisions of the present round, oldest first."""
+    return list(
+        screening.decisions.filter(round=round_of(screening))
+        .select_related("reviewer__user")
+        .order_by("decided_at", "pk")
     )
-    if any(decision.kind == "undo" for decision in given):
-        return []
-    return [decision for decision in given if decision.kind in ("approve", "second")]
-
-
-def approvals_complete(intent: Intent) -> bool:
-    """Enough different people approved exactly these bytes.
-
-    For two: different people, together of the roles that the rules ask for, and the second is neither
-    the first nor whoever made the version or owns the agent.
-    """
-    given = [each for each in decisions_of(intent) if each.reviewer is not None]
-    if needed(intent) == 1:
-        return bool(given)
-    people = {each.reviewer.user_id: each.reviewer for each in given if each.reviewer}
-    pairs = [
-        (first, second)
-        for first in people.values()
-        for second in people.values()
-        if first.user_id != second.user_id and not is_initiator(intent, second)
-    ]
-    wanted = second_check(intent)
-    return any(roles.may_be_two(first, second, needs=wanted) for first, second in pairs)
 
 
 def is_initiator(intent: Intent, membership: Membership) -> bool:

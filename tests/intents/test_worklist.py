@@ -107,12 +107,13 @@ class TestTwoApprovals:
     def test_are_needed_of_two_people(self, clinic, dual):
         assert (dual.tier, worklist.needed(dual)) == (Tier.DUAL_APPROVAL, 2)
         assert worklist.second_check(dual) is SecondCheck.ONE_PRESCRIBER
-        assert not worklist.approvals_complete(dual)
         clinic.approve(dual.proposal, by="reyes")
-        assert not worklist.approvals_complete(dual)
-        assert [d.kind for d in worklist.decisions_of(dual)] == ["approve"]
+        once = clinic.intent(dual.proposal)
+        assert once.state == State.PENDING_APPROVAL
+        assert [d.kind for d in worklist.decisions_of_round(once.current_screening)] == ["approve"]
+        assert "second person" in worklist.why_not_now(once, clinic.person("reyes"))
+        assert worklist.why_not_now(once, clinic.person("lam")) == ""
         clinic.approve(dual.proposal, by="lam")
-        assert worklist.approvals_complete(dual)
         assert clinic.intent(dual.proposal).state == State.APPROVED
 
     def test_do_not_count_whoever_answers_for_the_agent_as_the_second(self, clinic, dual):
@@ -121,13 +122,15 @@ class TestTwoApprovals:
         dual = Intent.objects.select_related("proposal__agent", "current_screening").get(pk=dual.pk)
         assert worklist.is_initiator(dual, clinic.person("lam"))
         assert not worklist.is_initiator(dual, clinic.person("reyes"))
+        clinic.approve(dual.proposal, by="reyes")
+        once = clinic.intent(dual.proposal)
+        assert "Another person" in worklist.why_not_now(once, clinic.person("lam"))
 
     def test_one_is_enough_for_the_rest(self, clinic, waiting):
         intent = clinic.intent(waiting)
         assert worklist.needed(intent) == 1
-        assert not worklist.approvals_complete(intent)
         clinic.approve(waiting)
-        assert worklist.approvals_complete(clinic.intent(waiting))
+        assert clinic.intent(waiting).state == State.APPROVED
 
 
 class TestTime:

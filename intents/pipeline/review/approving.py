@@ -255,7 +255,7 @@ def _approve_one(
         moment="approval",
         at=at,
     )
-    given = decisions_of_round(current)
+    given = worklist.decisions_of_round(current)
     earlier = [each for each in given if each.kind in ("approve", "second")]
     refusal = worklist.why_not_now(intent, reviewer)
     if refusal:
@@ -268,7 +268,7 @@ def _approve_one(
         reviewer=reviewer,
         form=form,
         kind="second" if earlier else "approve",
-        number=round_of(current),
+        number=worklist.round_of(current),
         at=at,
     )
     approvals = [*earlier, decision]
@@ -313,20 +313,6 @@ def _approve_one(
         entry=str(entry.pk),
         payload_hash=entry.payload_hash,
         not_before=entry.not_before,
-    )
-
-
-def round_of(current: Screening) -> int:
-    """The number of the present round of decisions about a screening: an undo begins another."""
-    return 1 + current.decisions.filter(kind="undo").count()
-
-
-def decisions_of_round(current: Screening) -> list[ReviewDecision]:
-    """The decisions of the present round, oldest first."""
-    return list(
-        current.decisions.filter(round=round_of(current))
-        .select_related("reviewer__user")
-        .order_by("decided_at", "pk")
     )
 
 

@@ -14,7 +14,6 @@ from intents.lifecycle import RejectedBy, State
 from intents.models import Intent, Proposal, ReviewDecision
 from intents.pipeline import presentation, worklist
 from intents.pipeline.presentation import NotPresentable
-from intents.pipeline.review.approving import decisions_of_round, round_of
 from intents.pipeline.review.locking import check_reviewer, chosen, lock_draft
 from intents.pipeline.review.refusals import (
     REASON_CODES,
@@ -112,7 +111,7 @@ def _decision(
     current = intent.current_screening
     if current is None:
         return None
-    number = round_of(current)
+    number = worklist.round_of(current)
     if current.decisions.filter(reviewer=reviewer, round=number, kind="reject").exists():
         raise NotAllowed("You have turned this down already. A clinical lead settles it.")
     decision = ReviewDecision(
@@ -141,6 +140,6 @@ def _differs(intent: Intent, *, reviewer: Membership, decision: ReviewDecision) 
         each.kind in ("approve", "second")
         and each.reviewer is not None
         and each.reviewer.user_id != reviewer.user_id
-        for each in decisions_of_round(intent.current_screening)
+        for each in worklist.decisions_of_round(intent.current_screening)
         if each.pk != decision.pk
     )

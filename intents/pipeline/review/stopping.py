@@ -12,8 +12,7 @@ from intents.governance import roles
 from intents.governance.models import Membership
 from intents.lifecycle import Lane, State, Tier
 from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision
-from intents.pipeline import outbox, screening
-from intents.pipeline.review.approving import round_of
+from intents.pipeline import outbox, screening, worklist
 from intents.pipeline.review.locking import check_may_decide, check_reviewer, chosen, lock_draft
 from intents.pipeline.review.refusals import (
     ChartUnreadable,
@@ -65,7 +64,7 @@ def _undo_one(intent: Intent, *, reviewer: Membership, actor: Actor, at: datetim
         tenant_id=intent.tenant_id,
         screening=current,
         reviewer=reviewer,
-        round=round_of(current),
+        round=worklist.round_of(current),
         kind="undo",
         payload_hash=current.payload_hash,
         decided_at=at,
