@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audit.tags import AuditTag
 from intents.governance.encryption import CannotUnseal
 from intents.governance.roles import actor_of, may_review, why_not_review
-from intents.lifecycle import IN_FLIGHT, WRITTEN, State
+from intents.lifecycle import IN_FLIGHT, OPEN, WRITTEN, State
 from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
 from intents.pipeline import presentation, review, screening, worklist
 from intents.pipeline.presentation.page import ADD, TAKE_OUT
@@ -102,6 +102,11 @@ def _show(
             "The chart changed in fields that this draft does not touch. The request was made again from "
             "the chart as it is now; checks on the touched changes start over."
         )
+    if _has_newer(proposal):
+        notices.append(
+            "A newer draft of this exists. It did not replace this one, because somebody was reading or had "
+            "edited it. Approve one of the two and reject the other."
+        )
     if State.HELD in states:
         notices.append("A change of this draft is on hold and is not part of this approval.")
     answers = _note_viewing(request, proposal, seen=seen, at=at)
@@ -120,6 +125,24 @@ def _show(
             problem=problem,
         ),
         status=409 if problem else 200,
+    )
+
+
+def _has_newer(proposal: Proposal) -> bool:
+    """Is there an open draft that names this one as replaced, or changes the same entry later?"""
+    if Proposal.objects.filter(supersedes=proposal, intents__state__in=OPEN).exists():
+        return True
+    targets = [key for key in proposal.intents.values_list("target_key", flat=True) if key]
+    return bool(targets) and (
+        Intent.objects.filter(
+            connection_id=proposal.connection_id,
+            proposal__patient_ref=proposal.patient_ref,
+            proposal__received_at__gt=proposal.received_at,
+            target_key__in=targets,
+            state__in=OPEN,
+        )
+        .exclude(proposal=proposal)
+        .exists()
     )
 
 

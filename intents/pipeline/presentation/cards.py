@@ -67,6 +67,7 @@ def draw_card(
     )
     left_out = left_out_statements(one, sources=sources, numbers=numbers)
     statement_checks = tuple(s.check for s in (*statements, *left_out) if s.check)
+    remarks = tuple(r.sentence for r in one.plan.remarks) if one.plan else ()
     risk = _card_risk(one, rows)
     finality = one.plan.finality.value if one.plan else ""
     return Card(
@@ -84,8 +85,8 @@ def draw_card(
         statements=tuple(statements),
         left_out=left_out,
         checks=(*field_checks, *statement_checks, *finding_checks) if _decidable(intent) else (),
-        remarks=tuple(r.sentence for r in one.plan.remarks) if one.plan else (),
-        findings=tuple(f.diagnostics for f in general),
+        remarks=remarks,
+        findings=tuple(f.diagnostics for f in general if f.diagnostics not in remarks),
         context=_context(one),
         finality=finality,
         finality_words=(
