@@ -96,6 +96,5 @@ def test_a_change_that_epic_cannot_take_says_so_and_is_not_lost(day):
     intent = day.intent(proposal)
     assert (intent.state, intent.rejected_by) == (State.REJECTED, "VALIDATION")
     screen = day.desk("reyes").review(proposal)
-    print(screen.url, screen.text)
     assert "Epic offers no way to change a problem from outside." in screen.text
     assert day.writes("epic") == []

@@ -86,7 +86,6 @@ def test_one_changed_byte_stops_the_sending_and_is_named_by_the_check(day, appro
     with pytest.raises(CommandError, match="does not hold"):
         call_command("verify_audit", stdout=said)
     broken = said.getvalue()
-    print(broken)
     assert "BROKEN" in broken
     assert table in broken
     assert str(key) in broken
