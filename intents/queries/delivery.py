@@ -59,6 +59,11 @@ class Attempt:
     words: str
     answer: WriteLedgerEntry | None = None
 
+    @property
+    def verb(self) -> str:
+        """What was done at its time: an attempt that ended in front of the EHR sent nothing."""
+        return "tried" if self.answer and self.answer.phase == _Phase.NOT_SENT else "sent"
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeDelivery:
@@ -174,7 +179,7 @@ def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
             decisions=decisions,
             connection=connection,
         ),
-        attempts=_attempts(facts),
+        attempts=_attempts(facts, again=state == State.APPROVED),
         reference=f"Ref {version.tag_short}" if version else "",
         payload_hash=screening.payload_hash if screening else "",
         owed=(
@@ -219,7 +224,13 @@ def _steps(
         if sealed
         else Step("Sealed", StepState.OPEN, None, "into the signed record before anything is sent")
     )
-    if sent:
+    # An attempt is recorded before it reads the chart once more, and may end there.
+    stopped = sent is not None and any(
+        fact.phase == _Phase.NOT_SENT and fact.attempt_id == sent.attempt_id for fact in facts
+    )
+    if stopped and not answer:
+        send = Step("Sent", StepState.OPEN, None, "nothing reached the EHR")
+    elif sent:
         tries = sum(fact.phase == _Phase.SENT for fact in facts)
         send = Step(
             "Sent", StepState.DONE, sent.at, "first attempt" if tries == 1 else f"{tries} attempts"
@@ -298,7 +309,7 @@ _ANSWERS = (
 )
 
 
-def _attempts(facts: list[WriteLedgerEntry]) -> tuple[Attempt, ...]:
+def _attempts(facts: list[WriteLedgerEntry], *, again: bool) -> tuple[Attempt, ...]:
     sent = [fact for fact in facts if fact.phase == _Phase.SENT]
     attempts = []
     for number, start in enumerate(sent, start=1):
@@ -311,20 +322,20 @@ def _attempts(facts: list[WriteLedgerEntry]) -> tuple[Attempt, ...]:
                 number=number,
                 sent_at=start.at,
                 answered_at=answer.at if answer else None,
-                words=_answer_words(answer),
+                words=_answer_words(answer, again=again),
                 answer=answer,
             )
         )
     return tuple(attempts)
 
 
-def _answer_words(answer: WriteLedgerEntry | None) -> str:
+def _answer_words(answer: WriteLedgerEntry | None, *, again: bool) -> str:
     if answer is None:
         return "no answer yet"
     code = f" ({answer.status_code})" if answer.status_code else ""
     return {
         _Phase.ACKNOWLEDGED: f"taken{code}",
         _Phase.REFUSED: f"refused{code}",
-        _Phase.NOT_SENT: "nothing reached the EHR; it is sent again later",
+        _Phase.NOT_SENT: f"nothing reached the EHR{'; it is sent again later' if again else ''}",
         _Phase.UNKNOWN: f"no answer that can be trusted{code}; not repeated unless absence is proven",
     }[_Phase(answer.phase)]

@@ -7,6 +7,7 @@ import pytest
 
 from intents.governance.models import Role
 from intents.lifecycle import State
+from intents.models import WriteLedgerEntry
 from intents.queries import delivery
 from tests.web import made_up
 from tests.web.conftest import main_of
@@ -45,6 +46,25 @@ class TestTheRail:
     def test_shows_a_step_as_done_only_when_its_fact_was_recorded(self, draft, wanted, expected):
         # Nothing has signed the record here, so the step "Sealed" stays open throughout.
         assert steps(draft(**wanted)) == expected.split()
+
+    def test_an_attempt_that_ended_before_the_ehr_is_not_shown_as_sent(
+        self, draft, reviewer, browser
+    ):
+        made = draft(state=State.SUBMITTED)
+        started = WriteLedgerEntry.objects.get(intent=made.intent)
+        WriteLedgerEntry.write(
+            phase=WriteLedgerEntry.Phase.NOT_SENT,
+            actor=made_up.DISPATCHER,
+            entry=started.entry,
+            attempt_id=started.attempt_id,
+            at=started.at,
+            tick=1,
+        )
+        assert steps(made) == ["ok", "todo", "todo", "todo", "todo"]
+        html = browser(reviewer).get(f"{made.url}delivery/").content.decode()
+        assert "nothing reached the EHR" in html
+        assert "first attempt" not in html
+        assert "1: tried" in html
 
     @pytest.mark.req("002-34")
     def test_names_who_approved_with_how_many_checks_and_the_reference(
