@@ -175,3 +175,13 @@ def test_every_style_is_of_something_that_a_page_can_hold():
     held = set(re.findall(r"[\w-]+", " ".join(p.read_text(encoding="utf-8") for p in pages)))
     # Django writes this one.
     assert styled - held == {"errorlist"}
+
+
+def test_every_dependency_has_its_reason_written_down():
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    reasoned = set(re.findall(r"[\w.-]+", page.split("## Own code")[0]))
+    for file in ("base.in", "dev.in"):
+        lines = (ROOT / "requirements" / file).read_text(encoding="utf-8").splitlines()
+        names = [re.match(r"[\w.-]+", line).group() for line in lines if line[:1].isalpha()]
+        assert names
+        assert not set(names) - reasoned
