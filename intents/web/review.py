@@ -21,10 +21,10 @@ from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
 from intents.pipeline import presentation, review, screening, worklist
 from intents.pipeline.presentation.page import ADD, TAKE_OUT
 from intents.pipeline.screening import Freshness
+from intents.web import decision_bar
 from intents.web.access import PortalRequest, page
 from intents.web.context import offer_undo
 from intents.web.rewriting import rewritten
-from intents.web.wording import counted
 
 _CHECK = "check-"
 # A session that ended keeps its checks this long.
@@ -38,14 +38,6 @@ class Problem:
     title: str
     sentence: str
     retry: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of the decision bar's sentence."""
-
-    text: str
-    strong: bool = False
 
 
 # --- see -----------------------------------------------------------------------------------------
@@ -241,21 +233,21 @@ def _context(
         )
     elif refusals:
         blocked = refusals[0]
-    left = blocked or _left(seen, states)
+    left = blocked or decision_bar.left(seen, states)
     decides = may_review(request.membership)
     return {
         "proposal": proposal,
         "page": seen,
-        "title": _title(seen),
+        "title": decision_bar.title(seen),
         "why": " ".join(seen.reasons),
         "notices": notices,
         "problem": problem,
         "answers": answers,
-        "bar": _bar(seen),
+        "bar": decision_bar.sentence(seen),
         "left": left if decides else why_not_review(request.membership),
-        "chart_line": _chart_line(seen, at=at),
+        "chart_line": decision_bar.chart_line(seen, at=at),
         "opened_at": at.astimezone(UTC).isoformat(),
-        "approve_for": _approve_for(seen),
+        "approve_for": decision_bar.approve_for(seen),
         "approvable": pending,
         "blocked": blocked,
         "may_decide": decides and (pending or State.VALIDATED in states),
@@ -263,75 +255,6 @@ def _context(
         "may_promote": State.VALIDATED in states and not pending,
         "may_take_over": bool(refusals) and not_author,
     }
-
-
-def _left(seen: presentation.ReviewPage, states: list[State]) -> str:
-    """What is left to do, beside the decision."""
-    if seen.checks:
-        return f"0 of {len(seen.checks)} checks done. Next: {seen.checks[0].need}"
-    if State.PENDING_APPROVAL in states:
-        return "Nothing is left to check. Nothing is written until you approve."
-    if State.VALIDATED in states:
-        return "A prepared draft: nothing is written unless it is put up and approved."
-    return "Nothing of this draft can be approved. Nothing is written."
-
-
-def _title(seen: presentation.ReviewPage) -> str:
-    if len(seen.cards) == 1:
-        return seen.cards[0].heading
-    return f"{counted(len(seen.cards), 'change')} to check"
-
-
-def _chart_line(seen: presentation.ReviewPage, *, at: datetime) -> str:
-    reads = [card.read_at for card in seen.cards if card.read_at]
-    if not reads:
-        return ""
-    local = timezone.localtime(min(reads))
-    return f"read {local:%H:%M}, compared again {timezone.localtime(at):%H:%M}"
-
-
-def _approve_for(seen: presentation.ReviewPage) -> str:
-    banner = seen.banner
-    if banner.alike:
-        return f"{banner.family}, {banner.given}, born {banner.born}"
-    return banner.family
-
-
-# What approving does to changes of each finality, as the decision bar says it.
-_WRITES = {
-    "filed": ("writes ", ""),
-    "filed_unsigned": ("files ", "unsigned "),
-    "staged": ("puts ", "waiting "),
-    "sent_for_action": ("sends ", ""),
-}
-
-
-def _bar(seen: presentation.ReviewPage) -> list[Part]:
-    """What approving does, for whom and where, in one sentence."""
-    pending = [card for card in seen.cards if card.state == State.PENDING_APPROVAL]
-    parts: list[Part] = []
-    for finality, (verb, adjective) in _WRITES.items():
-        mine = [card for card in pending if card.finality == finality]
-        for kind in dict.fromkeys(card.kind for card in mine):
-            number = sum(card.kind == kind for card in mine)
-            parts += [
-                Part("; " if parts else ""),
-                Part(verb if parts else verb.capitalize()),
-                Part(counted(number, f"{adjective}{kind}"), strong=True),
-            ]
-        if mine and finality == "staged":
-            parts.append(Part(" into the EHR’s waiting list"))
-    if not parts:
-        parts = [Part("Nothing of this draft waits for approval")]
-    banner = seen.banner
-    return [
-        *parts,
-        Part(", for "),
-        Part(banner.name, strong=True),
-        Part(f", born {banner.born}, MRN {banner.mrn or 'not given'}, in "),
-        Part(seen.destination, strong=True),
-        Part("."),
-    ]
 
 
 # --- decide --------------------------------------------------------------------------------------
