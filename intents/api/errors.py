@@ -80,6 +80,11 @@ KINDS: Mapping[str, Kind] = {
         "Too late to withdraw",
         "A change of this proposal has been approved or sent; only people can recall it now.",
     ),
+    "length-required": Kind(
+        411,
+        "Length required",
+        "The body is sent with a Content-Length, not in chunks: its size is looked at before it is read.",
+    ),
     "too-large": Kind(413, "Too large", "A proposal has at most one MiB."),
     "unsupported-media-type": Kind(
         415, "Unsupported media type", "Proposals are sent as application/json."

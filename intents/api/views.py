@@ -57,6 +57,12 @@ class AgentView(APIView):
     throttle_classes = (AgentThrottle,)
     required_scopes: ClassVar[Mapping[str, str]] = {"GET": STATUS_SCOPE}
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # WSGI hands over nothing of a chunked body: it would be refused as an empty one.
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            raise Problem("length-required")
+
 
 class KindsView(AgentView):
     """`GET /api/v1/kinds`."""
@@ -182,6 +188,7 @@ def _lane_schema(lane: Lane, summary: str) -> Any:
                 "wrong-lane",
                 "scope-not-granted",
                 "proposal-key-reused",
+                "length-required",
                 "too-large",
                 "unsupported-media-type",
                 "proposal-invalid",

@@ -369,6 +369,17 @@ class TestTooLarge:
         )
         assert code_of(lying) == (413, "too-large")
 
+    def test_a_body_in_chunks_is_told_to_say_its_length(self, scribe):
+        answer = Client().generic(
+            "POST",
+            "/api/v1/suggest/proposals",
+            b"",
+            content_type="application/json",
+            headers=scribe.headers() | {"Idempotency-Key": "k", "Transfer-Encoding": "chunked"},
+            CONTENT_LENGTH="",
+        )
+        assert code_of(answer) == (411, "length-required")
+
 
 def changed(path, value, *, body=None):
     """The proposal with the value at a path replaced; `...` takes it away."""
