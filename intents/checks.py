@@ -1,4 +1,5 @@
-"""What must hold before anything runs: connections that can be spoken to, tasks that exist, keys apart.
+"""What must hold before anything runs: connections that can be spoken to, rules that can be asked,
+tasks that exist, keys apart.
 
 Every command asks, and `reviewportal` has web servers and workers ask before they start. What reads
 connections is silent where there is no table of them yet; to `migrate`, which names its databases and
@@ -8,23 +9,29 @@ has to run on a portal that is set up wrongly too, the same findings are warning
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 from celery import current_app
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
 from django.db import OperationalError, ProgrammingError, connection
+from django.db.models import Model, QuerySet
 
-from intents.governance.models import EhrConnection, Environment
+from intents.governance.models import EhrConnection, Environment, PolicyVersion
 from intents.governance.models.connection import is_loopback
-from intents.pipeline import gateway, outbox
+from intents.pipeline import gateway, outbox, policy
 
-# For `manage.py check --tag connections`.
+_Record = TypeVar("_Record", bound=Model)
+
+# For `manage.py check --tag connections` and `--tag rules`.
 CONNECTIONS = "connections"
+RULES = "rules"
 
 
 def install() -> None:
     """Have Django ask, with every command; what only a deployment can get wrong, with --deploy."""
     register(check_connections, CONNECTIONS)
+    register(check_rules, RULES)
     register(check_tasks)
     register(check_keys_lie_apart, Tags.security, deploy=True)
 
@@ -47,15 +54,20 @@ def check_connections(*, databases: Sequence[str] | None = None, **_: object) ->
 
 
 def _connections() -> list[EhrConnection]:
-    """Every tenant's; none where there is no database or no such table yet."""
+    """Every tenant's."""
+    return _stored(
+        EhrConnection.unscoped.only(
+            "tenant", "name", "kind", "settings", "environment", "base_url", "token_url"
+        ).order_by("tenant", "name")
+    )
+
+
+def _stored(rows: QuerySet[_Record]) -> list[_Record]:
+    """The rows; none where there is no database or no such table yet."""
     try:
-        if EhrConnection._meta.db_table not in connection.introspection.table_names():
+        if rows.model._meta.db_table not in connection.introspection.table_names():
             return []
-        return list(
-            EhrConnection.unscoped.only(
-                "tenant", "name", "kind", "settings", "environment", "base_url", "token_url"
-            ).order_by("tenant", "name")
-        )
+        return list(rows)
     except (OperationalError, ProgrammingError):
         # A server that does not answer, or a table before its migration. Whoever needs it will say so.
         return []
@@ -88,6 +100,30 @@ def _wrong_with(each: EhrConnection) -> Iterator[tuple[int, str, str]]:
             "the demo reaches practice EHRs on this machine only.",
             "Switch DEMO_MODE off, or use a database without real connections.",
         )
+
+
+# --- rules ---------------------------------------------------------------------------------------
+
+
+def check_rules(**_: object) -> list[CheckMessage]:
+    """intents.W007 for rules in force that this version cannot ask: every change would be blocked.
+
+    No more than a warning, because blocking is the safe side and reading and review go on.
+    """
+    return [
+        Warning(
+            f"The rules of {f'tenant {each.tenant_id}' if each.tenant_id else 'all tenants'}, version "
+            f"{each.version}, block every change: {' '.join(problems)}",
+            hint="Put rules in force that fit this version's schema.",
+            id="intents.W007",
+        )
+        for each in _stored(
+            PolicyVersion.objects.filter(active_until__isnull=True).only(
+                "tenant", "version", "content", "schema"
+            )
+        )
+        if (problems := policy.check_policy(policy_text=each.content, schema_text=each.schema))
+    ]
 
 
 # --- tasks ---------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""What stops the start: a connection that must not be used, a task nobody knows, keys beside the data."""
+"""What stops the start, or is warned about: a connection that must not be used, rules that cannot be
+asked, a task nobody knows, keys beside the data."""
 
 import os
 import subprocess
@@ -11,10 +12,10 @@ from celery.signals import worker_init
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from intents import checks
-from intents.governance.models import EhrConnection, Tenant
+from intents.governance.models import EhrConnection, PolicyVersion, Tenant
 from intents.governance.opening import open_workspace
 from intents.management.clinic import INSTALLATION
 from intents.pipeline import outbox
@@ -155,6 +156,40 @@ class TestConnections:
             refuse_to_work()
 
 
+class TestRules:
+    def test_the_starter_rules_can_be_asked(self, tenant):
+        assert checks.check_rules() == []
+
+    @pytest.mark.parametrize(
+        ("column", "value", "said"),
+        [
+            ("content", "permit (", "cannot be read"),
+            (
+                "content",
+                'permit (principal, action, resource) when { context.no_fact == "x" };',
+                "rule",
+            ),
+            ("schema", "{}", "cannot be read"),
+        ],
+    )
+    def test_rules_that_block_everything_are_warned_about(self, tenant, column, value, said):
+        PolicyVersion.objects.filter(tenant=tenant).update(**{column: value})
+        (message,) = checks.check_rules()
+        assert (message.id, message.level) == ("intents.W007", django_checks.WARNING)
+        assert f"tenant {tenant.pk}, version 1" in message.msg
+        assert said in message.msg
+
+    def test_rules_out_of_force_are_history(self, tenant, now):
+        rules = PolicyVersion.objects.get(tenant=tenant)
+        PolicyVersion.objects.filter(pk=rules.pk).update(content="permit (")
+        with transaction.atomic():
+            PolicyVersion.activate(
+                tenant=tenant, content=rules.content, schema=rules.schema, actor=INSTALLATION,
+                proposed_by="a", approved_by="b", at=now,
+            )  # fmt: skip
+        assert checks.check_rules() == []
+
+
 @pytest.mark.once
 def test_an_unmigrated_database_is_nobodys_fault(tmp_path):
     done = subprocess.run(
@@ -209,6 +244,6 @@ class TestKeys:
 
 def test_they_are_registered():
     registered = django_checks.registry.registry.get_checks()
-    assert {checks.check_connections, checks.check_tasks} <= set(registered)
+    assert {checks.check_connections, checks.check_rules, checks.check_tasks} <= set(registered)
     deployed = django_checks.registry.registry.get_checks(include_deployment_checks=True)
     assert checks.check_keys_lie_apart in deployed
