@@ -3,7 +3,12 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import AllowAny
@@ -101,7 +106,13 @@ class ProblemKindView(PublicView):
 class SchemaView(SpectacularAPIView):
     """`GET /api/schema/`: the OpenAPI 3.1 document; JSON unless YAML is asked for."""
 
-    renderer_classes = [OpenApiJsonRenderer, OpenApiYamlRenderer]
+    # Each under its own media type and under the plain one, which most clients ask for.
+    renderer_classes = [
+        OpenApiJsonRenderer,
+        OpenApiJsonRenderer2,
+        OpenApiYamlRenderer,
+        OpenApiYamlRenderer2,
+    ]
 
 
 class NotFoundView(PublicView):

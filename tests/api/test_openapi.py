@@ -43,6 +43,12 @@ class TestTheDocument:
         assert document["openapi"].startswith("3.1")
         assert document["components"]["securitySchemes"]["agentToken"]["type"] == "oauth2"
 
+    @pytest.mark.parametrize("wanted", ["application/json", "application/yaml"])
+    def test_is_served_under_the_plain_media_types_too(self, wanted):
+        answer = Client().get("/api/schema/", headers={"Accept": wanted})
+        assert answer.status_code == 200
+        assert answer["Content-Type"].startswith(wanted)
+
     def test_is_also_served_as_yaml(self, db):
         answer = Client().get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi"})
 
