@@ -121,11 +121,6 @@ def status(log: str) -> LogStatus:
     )
 
 
-def log_names() -> list[str]:
-    """Every log that has a checkpoint or something pending, in order."""
-    return sorted({*_logs()})
-
-
 def _logs() -> list[str]:
     names = set(PendingEvent.objects.order_by().values_list("log", flat=True).distinct())
     # One index look-up per log; DISTINCT would read every checkpoint there ever was.

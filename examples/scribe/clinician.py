@@ -26,10 +26,6 @@ GREETING = {
     "thanks",
 }
 
-INTRODUCTION = re.compile(
-    r"\b(?:is|was) an? (?:very |pleasant |lovely )*(?P<age>[\w-]+(?:[ -]years?[ -]olds?)?(?: [\w-]+)?)[ -]*(?:year[ -]olds?|years? old|month[ -]olds?|old)?\b"
-)
-
 AGED = re.compile(
     r"\b(?:\d+|[\w-]+)[ -](?:year|month|week)[ -]?s?[ -]?olds?\b|\b\d+-(?:year|month)-old\b"
 )

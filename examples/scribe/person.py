@@ -45,10 +45,6 @@ NEGATED = {
     "hasn't": ("has not", "have not"), "can't": ("can't", "can't"), "won't": ("won't", "won't"),
     "mustn't": ("must not", "must not"), "cannot": ("cannot", "cannot"),
 }  # fmt: skip
-BASE_AFTER = listed(
-    "do does did don't doesn't didn't can can't cannot could couldn't will won't would wouldn't should shouldn't may "
-    "might must let make help to"
-)
 
 
 def singular(verb: str) -> str:

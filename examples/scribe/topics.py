@@ -20,14 +20,10 @@ PAST = re.compile(
     r"medical (?:history|problems?|conditions?|issues)|other (?:illness\w*|diagnos\w*|conditions?|problems|health)|surger\w+|operations?|fit and well|"
     r"past history|diagnosed"
 )
-OWN_ILLNESS = re.compile(
-    r"^(?:i have|i've got|i do have|i've|i had|i was diagnosed|i've been diagnosed|i got diagnosed|i suffer|i do suffer|i used to have)\b"
-)
 HABITS = re.compile(
     r"\b(?:smok\w+|alcohol|i live|lives|live with|live alone|work as|work in|work at|i work|married|retired|my job|teacher|diet|glasses|wine|beers?|"
     r"drink (?:alcohol|occasionally|socially|infrequently|wine|beer|a lot|at)|i drink\b|separated|divorced|widow\w*|flatmates?|student|studying|exercise|cigarettes?|vap\w+|weed|cannabis)\b"
 )
-RELATIVE_ILL = re.compile(r"\bdied|passed away|had an?\b|has\b|have\b")
 FEELS = re.compile(r"\b(?:feel|feeling|felt)\b")
 
 

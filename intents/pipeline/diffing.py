@@ -6,7 +6,7 @@ bounded: texts without a common sentence beyond the cap are shown as replaced, a
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,19 +39,6 @@ class Run:
 
     change: Change
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
-    """One field of a structured change, now and as it will be; None is "not there"."""
-
-    path: str
-    now: object
-    will_be: object
-
-    @property
-    def changed(self) -> bool:
-        return self.now != self.will_be
 
 
 def words(text: str) -> list[str]:
@@ -180,26 +167,3 @@ def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
         else:
             out.append(run)
     return tuple(out)
-
-
-def rebuild_old(runs: Sequence[Run]) -> str:
-    """The old text out of the runs."""
-    return "".join(
-        r.text for r in runs if r.change in (Change.SAME, Change.REMOVED, Change.MOVED_AWAY)
-    )
-
-
-def rebuild_new(runs: Sequence[Run]) -> str:
-    """The new text out of the runs."""
-    return "".join(
-        r.text for r in runs if r.change in (Change.SAME, Change.ADDED, Change.MOVED_HERE)
-    )
-
-
-def field_differences(
-    now: Mapping[str, object], will_be: Mapping[str, object], *, order: Sequence[str]
-) -> tuple[FieldDifference, ...]:
-    """Every field of either side, in the declared order, unknown ones after; none is left out."""
-    names = [n for n in order if n in now or n in will_be]
-    names += sorted((set(now) | set(will_be)) - set(names))
-    return tuple(FieldDifference(n, now.get(n), will_be.get(n)) for n in names)

@@ -69,10 +69,6 @@ def test_a_planted_fault_is_found(good: tuple[Draft, str], old: str, new: str, f
     assert any(fault in one for one in found), found
 
 
-def _without_evidence(draft: Draft) -> None:
-    draft["changes"][0]["evidence"] = draft["changes"][0]["evidence"][1:]
-
-
 def _with_moved_quote(draft: Draft) -> None:
     draft["changes"][0]["evidence"][0]["start"] += 1
 

@@ -6,9 +6,6 @@ from hypothesis import strategies as st
 
 from intents.pipeline.diffing import (
     Change,
-    field_differences,
-    rebuild_new,
-    rebuild_old,
     sentences,
     text_diff,
     words,
@@ -48,8 +45,10 @@ def shown(old, new):
 @pytest.mark.req("000-61")
 def test_the_runs_rebuild_both_texts(old, new):
     runs = text_diff(old, new)
-    assert rebuild_old(runs) == old
-    assert rebuild_new(runs) == new
+    was = (Change.SAME, Change.REMOVED, Change.MOVED_AWAY)
+    will_be = (Change.SAME, Change.ADDED, Change.MOVED_HERE)
+    assert "".join(run.text for run in runs if run.change in was) == old
+    assert "".join(run.text for run in runs if run.change in will_be) == new
 
 
 @given(text=PROSE | st.text())
@@ -96,13 +95,4 @@ def test_titles_and_abbreviations_do_not_end_a_sentence():
         "Seen by Dr. Reyes today.",
         "Uses e.g. paracetamol.",
         "Done.",
-    ]
-
-
-def test_every_field_of_either_side_is_there_in_declared_order():
-    found = field_differences({"a": 1, "z": 2}, {"a": 1, "b": 3}, order=["b", "a"])
-    assert [(d.path, d.now, d.will_be, d.changed) for d in found] == [
-        ("b", None, 3, True),
-        ("a", 1, 1, False),
-        ("z", 2, None, True),
     ]

@@ -25,7 +25,7 @@ from intents.pipeline.screening.freshness import (
     fresh_check_intent,
     refresh,
 )
-from intents.pipeline.screening.stored import alikes_of, author_of, baseline_of, plan_of
+from intents.pipeline.screening.stored import baseline_of, plan_of
 
 __all__ = [
     "IN_REQUEST",
@@ -35,8 +35,6 @@ __all__ = [
     "Freshness",
     "OutOfDate",
     "Rescreened",
-    "alikes_of",
-    "author_of",
     "baseline_of",
     "examine",
     "fresh_check",
