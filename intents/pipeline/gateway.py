@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import connection as database
 from django.db import transaction
 
 from audit.actors import Actor, ActorKind
@@ -45,6 +46,8 @@ from intents.governance.tenancy import tenant_context
 from intents.models import Intent
 
 log = logging.getLogger(__name__)
+
+NOT_SET_UP = "The connection to the EHR is not set up correctly."
 
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -205,9 +208,7 @@ def read_for_review(*, intent: Intent, at: datetime, deadline: float | None = No
     except AdapterError as unanswered:
         return ReadResult(None, unanswered.sentence, unanswered.name)
     except AdapterMisconfigured:
-        return ReadResult(
-            None, "The connection to the EHR is not set up correctly.", "AdapterMisconfigured"
-        )
+        return ReadResult(None, NOT_SET_UP, "AdapterMisconfigured")
 
 
 def read_entry(
@@ -226,6 +227,12 @@ def find_name_alikes(
 ) -> NameAlikes:
     """Other patients of the connection who could be taken for this one."""
     return _adapter(connection, with_key=True, deadline=deadline).find_name_alikes(identity, at=at)
+
+
+def let_go_of_database() -> None:
+    """Hold no database connection while an EHR takes its time; a worker calls this before it asks."""
+    if not database.in_atomic_block:
+        database.close()
 
 
 # --- how it is said ------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import connection as database
 from django.db import transaction
 
 from ehr_adapters.contract import AccessToken, Baseline, PatientIdentity, WriteReceipt
@@ -72,7 +71,7 @@ class Exchange:
         begun = self.begun
         match ask:
             case protocol.GetToken():
-                _let_go()
+                gateway.let_go_of_database()
                 fault_point("before_token")
                 self.tokens = [
                     gateway.authenticate(connection=begun.intent.connection, step=step)
@@ -89,7 +88,7 @@ class Exchange:
                 fault_point("before_check")
                 return self._still_mine()
             case protocol.Submit(step=number):
-                _let_go()
+                gateway.let_go_of_database()
                 fault_point("before_send")
                 receipt = gateway.submit(
                     connection=begun.intent.connection,
@@ -127,7 +126,7 @@ class Exchange:
 
     def _search(self) -> Seen:
         begun = self.begun
-        _let_go()
+        gateway.let_go_of_database()
         found = gateway.find(
             connection=begun.intent.connection,
             tags=begun.tags,
@@ -204,9 +203,3 @@ def _person(identity: PatientIdentity) -> tuple[object, ...]:
         identity.active,
         identity.deceased,
     )
-
-
-def _let_go() -> None:
-    """Hold no database connection while an EHR takes its time."""
-    if not database.in_atomic_block:
-        database.close()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection as database
 from django.db import transaction
 
 from audit.actors import Actor, ActorKind
@@ -153,15 +152,9 @@ def _delivery(subject: Subject) -> Delivery:
 # --- looking --------------------------------------------------------------------------------------
 
 
-def _let_go() -> None:
-    """Hold no database connection while an EHR takes its time."""
-    if not database.in_atomic_block:
-        database.close()
-
-
 def _search(subject: Subject, *, at: datetime) -> FindResult:
     """What the declared method shows. Whatever stands in the way is "could not look"."""
-    _let_go()
+    gateway.let_go_of_database()
     since = subject.first_sent_at - _SKEW
     try:
         return gateway.find(
@@ -207,7 +200,7 @@ def _stray_entry(subject: Subject, *, at: datetime) -> FindResult | None:
 
 
 def _read_entry(subject: Subject, *, reference: str, at: datetime) -> Snapshot | None:
-    _let_go()
+    gateway.let_go_of_database()
     try:
         return gateway.read_entry(
             connection=subject.intent.connection,
@@ -236,7 +229,7 @@ def _read_back(subject: Subject, *, at: datetime) -> Match:
     intent = subject.intent
     reference = intent.resource_ref
     if reference and subject.capability.read_back_by_id:
-        _let_go()
+        gateway.let_go_of_database()
         try:
             snapshot = gateway.read_entry(
                 connection=intent.connection,
@@ -265,7 +258,7 @@ def _compared(subject: Subject, snapshot: Snapshot) -> Match:
 
 def _among_the_active(subject: Subject, *, at: datetime) -> Match:
     intent = subject.intent
-    _let_go()
+    gateway.let_go_of_database()
     try:
         baseline = gateway.read(
             connection=intent.connection,

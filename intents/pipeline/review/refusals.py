@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from ehr_adapters.canonical.base import ChangeIssue
+from intents.pipeline import outbox
 from intents.pipeline.presentation import Check
 
 # Why a person turned a change down: the code is stored and told to the agent, the words are shown.
@@ -91,7 +92,7 @@ class TargetBusy(ReviewRefused):
     """Another change to the same entry is in flight."""
 
     code = "target-busy"
-    sentence = "Another change to this entry is being written. Decide when it is through."
+    sentence = outbox.TargetBusy.sentence
 
 
 class TooFast(ReviewRefused):

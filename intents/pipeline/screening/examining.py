@@ -99,7 +99,7 @@ def examine(
             at=at,
         )
     except AdapterMisconfigured:
-        return replace(start, unanswered="The connection to the EHR is not set up correctly.")
+        return replace(start, unanswered=gateway.NOT_SET_UP)
     except NoRulesInForce:
         return replace(start, unanswered="No rules are in force, so nothing can be decided.")
 

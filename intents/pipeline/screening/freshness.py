@@ -170,7 +170,7 @@ def _ask(intent: Intent, visit: str, *, at: datetime, deadline: float | None) ->
     except AdapterError as error:
         return _Seen(silent=error.sentence)
     except AdapterMisconfigured:
-        return _Seen(silent="The connection to the EHR is not set up correctly.")
+        return _Seen(silent=gateway.NOT_SET_UP)
 
 
 # --- comparing -----------------------------------------------------------------------------------
