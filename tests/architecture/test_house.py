@@ -133,7 +133,7 @@ def test_no_stage_is_longer_than_a_reader_can_hold():
         _where(p): n
         for p in PRODUCT
         if "migrations" not in p.parts
-        and (n := len(p.read_text(encoding="utf-8").splitlines())) > 600
+        and (n := len(p.read_text(encoding="utf-8").splitlines())) > 500
     }
     assert not long
 
