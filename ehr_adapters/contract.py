@@ -287,7 +287,12 @@ class Baseline:
     unreadable: tuple[Unreadable, ...] = ()
 
     def neighbours(self, kind: str) -> tuple[Snapshot, ...]:
-        return tuple(s for s in self.neighbourhood if s.kind == kind)
+        """The active entries of the change's own kind."""
+        return tuple(s for s in self.neighbourhood if s.kind == kind and s.role == "neighbour")
+
+    def context(self, what: str) -> tuple[Snapshot, ...]:
+        """Entries read to be shown and asked about beside the change: "allergies", "medications", "results"."""
+        return tuple(s for s in self.neighbourhood if s.role == what)
 
     def hash_neighbourhood(self, kind: str) -> str:
         """SHA-256 over (reference, whole hash) of the active entries of one kind: the version of a create."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from ehr_adapters.base import EhrAdapter, Settings
-from ehr_adapters.canonical.base import fhir_type
+from ehr_adapters.canonical.base import all_kinds
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import (
     CanonicalForm,
@@ -15,6 +15,7 @@ from ehr_adapters.canonical.fhir_r4 import (
     described,
     from_fhir,
     identity_of,
+    translation,
     visit_of,
 )
 from ehr_adapters.capabilities import FindMethod
@@ -40,11 +41,9 @@ _CONTEXT_WORDS = {
     "allergies": "allergies",
     "medications": "medications",
     "results": "laboratory results",
-    "problem": "problems",
-    "note": "notes of the visit",
 }
-_NEIGHBOURHOOD = {"problem": "problems", "note": "notes"}
-_ACTIVE = frozenset({"active", "recurrence", "relapse"})
+# The kind whose fields say what such an entry holds.
+_CONTEXT_KIND = {"allergies": "allergy", "medications": "medication", "results": "result"}
 
 
 class FhirBaseline(EhrAdapter):
@@ -99,8 +98,8 @@ class FhirBaseline(EhrAdapter):
     # --- reading ---------------------------------------------------------------------------------
 
     def read(self, request: ReadRequest) -> Baseline:
-        resource_type = fhir_type(request.kind)
-        types = {"Patient", "Encounter", "Practitioner", resource_type, "Binary"}
+        kept_in = translation(request.kind).types
+        types = {"Patient", "Encounter", "Practitioner", "Binary", *kept_in}
         types |= {t for what in request.context for t, _ in self.contexts[what]}
         scope = " ".join(
             f"system/{t}.{'r' if t in {'Patient', 'Encounter', 'Practitioner', 'Binary'} else 'rs'}"
@@ -110,10 +109,10 @@ class FhirBaseline(EhrAdapter):
         unreadable: list[Unreadable] = []
         with self._reading(scope, seconds=request.deadline) as reader:
 
-            def one(role: str, reference: str, type_name: str, kind: str = "") -> Snapshot | None:
+            def one(role: str, reference: str, *types: str, kind: str = "") -> Snapshot | None:
                 if not reference:
                     return None
-                resource = reader.resource(_local(reference, type_name))
+                resource = reader.resource(_local(reference, *types))
                 if resource is None:
                     missing.append(role)
                     return None
@@ -121,7 +120,7 @@ class FhirBaseline(EhrAdapter):
 
             patient = one("patient", request.patient, "Patient")
             encounter = one("encounter", request.encounter, "Encounter")
-            target = one("target", request.target, resource_type, request.kind)
+            target = one("target", request.target, *kept_in, kind=request.kind)
             practitioner = None
             try:
                 practitioner = one("practitioner", request.practitioner, "Practitioner")
@@ -160,18 +159,27 @@ class FhirBaseline(EhrAdapter):
         reader: FhirReader,
         unreadable: list[Unreadable],
     ) -> list[Snapshot]:
-        query = [("patient", self._patient_parameter(patient.id))]
+        about = [("patient", self._patient_parameter(patient.id))]
         if request.kind == "note":
             if not request.encounter:
                 return []
-            query.append(("encounter", _local(request.encounter, "Encounter")))
-        found = self._searched(
-            request.kind, fhir_type(request.kind), query, reader=reader, unreadable=unreadable
-        )
-        snapshots = [
-            self._snapshot(entry, role="neighbour", kind=request.kind, at=request.at, reader=reader)
-            for entry in found
-        ]
+            about.append(("encounter", _local(request.encounter, "Encounter")))
+        kept = translation(request.kind)
+        snapshots = []
+        for resource_type in kept.types:
+            found = self._searched(
+                kept.words,
+                resource_type,
+                [*about, *kept.searches.get(resource_type, {}).items()],
+                reader=reader,
+                unreadable=unreadable,
+            )
+            snapshots += [
+                self._snapshot(
+                    entry, role="neighbour", kind=request.kind, at=request.at, reader=reader
+                )
+                for entry in found
+            ]
         return [s for s in snapshots if self._is_neighbour(s, request=request, patient=patient)]
 
     def _is_neighbour(self, snapshot: Snapshot, *, request: ReadRequest, patient: Snapshot) -> bool:
@@ -182,13 +190,11 @@ class FhirBaseline(EhrAdapter):
         ):
             return False
         value = snapshot.canonical
-        if request.kind == "note":
-            return value.get("status") != "entered-in-error" and value.get("encounter") == _local(
-                request.encounter, "Encounter"
-            )
-        return value.get("clinical_status", "active") in _ACTIVE and value.get(
-            "verification"
-        ) not in {"refuted", "entered-in-error"}
+        if request.kind == "note" and value.get("encounter") != _local(
+            request.encounter, "Encounter"
+        ):
+            return False
+        return translation(request.kind).is_active(value)
 
     def _context(
         self,
@@ -206,10 +212,17 @@ class FhirBaseline(EhrAdapter):
                 what, resource_type, query, reader=reader, unreadable=unreadable, pages=2
             )
             snapshots += [
-                self._snapshot(entry, role=what, kind="", at=request.at, reader=None)
+                self._snapshot(
+                    entry, role=what, kind=self._context_kind(what), at=request.at, reader=None
+                )
                 for entry in found
             ]
         return [s for s in snapshots if s.patient == patient.reference]
+
+    @staticmethod
+    def _context_kind(what: str) -> str:
+        kind = _CONTEXT_KIND.get(what, "")
+        return kind if kind in all_kinds() else ""
 
     def _searched(
         self,
@@ -221,16 +234,15 @@ class FhirBaseline(EhrAdapter):
         unreadable: list[Unreadable],
         pages: int | None = None,
     ) -> list[dict[str, Any]]:
-        words = _CONTEXT_WORDS[what]
-        name = _NEIGHBOURHOOD.get(what, what)
+        words = _CONTEXT_WORDS.get(what, what)
         try:
             found = reader.search(resource_type, query, max_pages=pages)
         except AdapterError as failed:
-            unreadable.append(_unreadable(name, words, failed))
+            unreadable.append(_unreadable(what, words, failed))
             return []
         if not found.complete:
             unreadable.append(
-                Unreadable(name, found.reason, f"Not all {words} could be read ({found.reason}).")
+                Unreadable(what, found.reason, f"Not all {words} could be read ({found.reason}).")
             )
         return found.entries
 
@@ -238,9 +250,9 @@ class FhirBaseline(EhrAdapter):
         return f"Patient/{patient_id}"
 
     def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
-        resource_type = fhir_type(kind)
-        with self._reading(f"system/Binary.r system/{resource_type}.r") as reader:
-            resource = reader.resource(_local(reference, resource_type))
+        local = _local(reference, *translation(kind).types)
+        with self._reading(f"system/Binary.r system/{local.partition('/')[0]}.r") as reader:
+            resource = reader.resource(local)
             if resource is None:
                 return None
             return self._snapshot(resource, role="target", kind=kind, at=at, reader=reader)
@@ -257,7 +269,7 @@ class FhirBaseline(EhrAdapter):
         base_url = self.connection.base_url
         meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
         full = reader.with_texts(resource) if reader and kind == "note" else resource
-        form = self._canonical(full) if kind else CanonicalForm(kind="", content={})
+        form = self._canonical(full, kind=kind) if kind else CanonicalForm(kind="", content={})
         about = resource.get("subject") or resource.get("patient") or {}
         subject = about.get("reference", "") if isinstance(about, dict) else ""
         resource_type = str(resource.get("resourceType", ""))
@@ -281,8 +293,10 @@ class FhirBaseline(EhrAdapter):
             display=described(resource),
         )
 
-    def _canonical(self, resource: Mapping[str, Any]) -> CanonicalForm:
-        return from_fhir(resource, tag_system=TAG_SYSTEM, base_url=self.connection.base_url)
+    def _canonical(self, resource: Mapping[str, Any], *, kind: str) -> CanonicalForm:
+        return from_fhir(
+            resource, kind=kind, tag_system=TAG_SYSTEM, base_url=self.connection.base_url
+        )
 
     def _comparable(self, resource: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         declared = [c for c in self.capabilities if c.kind == kind]
@@ -371,7 +385,7 @@ class FhirBaseline(EhrAdapter):
     def _find_exact(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        resource_type = fhir_type(plan.kind)
+        resource_type = plan.steps[0].path.partition("/")[0]
         hits: dict[str, FindHit] = {}
         pages, complete, reason = 0, True, ""
         with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
@@ -405,7 +419,7 @@ class FhirBaseline(EhrAdapter):
     def _find_scan(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        resource_type = fhir_type(plan.kind)
+        resource_type = plan.steps[0].path.partition("/")[0]
         patient = plan.patient.removeprefix("Patient/")
         day = (since - timedelta(days=1)).date().isoformat()
         query = [("patient", self._patient_parameter(patient)), *self._scan_window(plan, day=day)]
@@ -434,12 +448,12 @@ class FhirBaseline(EhrAdapter):
         return [("date", f"ge{day}")]
 
 
-def _local(reference: str, type_name: str) -> str:
-    """ "Type/id" of a reference that may be a bare id; "" stays empty. Another type gives an id that no
-    server has."""
-    if not reference:
-        return ""
-    return reference if reference.startswith(f"{type_name}/") else f"{type_name}/{reference}"
+def _local(reference: str, *types: str) -> str:
+    """ "Type/id" of a reference that may be a bare id, of the first type; "" stays empty. Another type
+    gives an id that no server has."""
+    if not reference or reference.partition("/")[0] in types:
+        return reference
+    return f"{types[0]}/{reference}"
 
 
 def _relative(reference: str, base_url: str) -> str:

@@ -22,7 +22,7 @@ from ehr_adapters.canonical.base import (
     read_change,
 )
 from ehr_adapters.canonical.exact_json import dumps, loads
-from ehr_adapters.canonical.fhir_r4 import FhirForm, to_fhir
+from ehr_adapters.canonical.fhir_r4 import Destination, FhirForm, to_fhir
 from ehr_adapters.canonical.types import is_fhir_id
 from ehr_adapters.capabilities import Capability, CapabilitySet, RetryClass, VersionCheck
 from ehr_adapters.contract import (
@@ -202,7 +202,7 @@ class FhirHttpAdapter(FhirBaseline):
             for one in form.uncarried
         ]
         before = dict(baseline.target.canonical) if target is not None and baseline.target else {}
-        after = self._canonical(resource).content
+        after = self._canonical(resource, kind=change.kind).content
         return WirePlan(
             adapter=self.kind,
             adapter_version=self.version,
@@ -231,12 +231,14 @@ class FhirHttpAdapter(FhirBaseline):
     ) -> FhirForm:
         return to_fhir(
             change,
-            patient=patient.reference,
-            tag_system=tag.system,
-            tag_value=tag.uuid,
-            tag_short=tag.short,
-            current=current,
-            content_type=self.note_content_type,
+            Destination(
+                patient=patient.reference,
+                tag_system=tag.system,
+                tag_value=tag.uuid,
+                tag_short=tag.short,
+                current=current,
+                content_type=self.note_content_type,
+            ),
         )
 
     def _frozen_headers(
@@ -253,7 +255,7 @@ class FhirHttpAdapter(FhirBaseline):
         if plan.adapter != self.kind or len(plan.steps) != 1:
             raise AdapterMisconfigured("The plan was made by another adapter.")
         resource = loads(plan.steps[0].body)
-        content = self._canonical(resource).content
+        content = self._canonical(resource, kind=plan.kind).content
         try:
             return read_change(plan.kind, plan.interaction, content)
         except ChangeInvalid as invalid:

@@ -5,8 +5,8 @@ from typing import Any
 
 from ehr_adapters.canonical.comparing import normal_text
 from ehr_adapters.canonical.exact_json import plain
-from ehr_adapters.canonical.r4_note import attachment_text
-from ehr_adapters.canonical.r4_parts import CONFIDENTIALITY
+from ehr_adapters.canonical.r4.note import attachment_text
+from ehr_adapters.canonical.r4.parts import CONFIDENTIALITY
 
 
 def comparable(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from ehr_adapters.canonical import codes
+from ehr_adapters.canonical.types import Part
 
 
 class Interaction(StrEnum):
@@ -54,6 +55,10 @@ class Control(StrEnum):
     SECTIONS = "sections"
     ATTACHMENTS = "attachments"
     RELEASE = "release"
+    QUANTITY = "quantity"
+    YES_NO = "yes_no"
+    PART = "part"
+    PARTS = "parts"
 
 
 class Comparison(StrEnum):
@@ -68,33 +73,55 @@ class Comparison(StrEnum):
     REFERENCE = "reference"
     SECTIONS = "sections"
     ATTACHMENTS = "attachments"
+    QUANTITY = "quantity"
+    PART = "part"
+    LIST = "list"
+    SET = "set"
 
 
-@dataclass(frozen=True, slots=True)
-class ChartField:
-    """The one declaration of a field.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """The declaration of one member of a structured field: a dose's unit, a reaction's severity.
 
-    `element` is the FHIR element that carries it ("" when none does); `words` says each choice for people;
-    `systems` are the code systems it takes, the first one for a bare string; `refers_to` the resource type of
-    a reference; `filled_by_portal`: agents may leave it out; `portal_only`: never meant for the EHR;
-    `absent_means`: the value that an absent field has for every reader.
+    `words` says each choice for people; `systems` are the code systems it takes, the first one for a bare
+    string; `options` the codes possible; `units` the UCUM codes possible; `or_range`: a quantity may be
+    from one amount to another; `or_beyond`: it may lie beyond what could be measured ("<0.5"); `refers_to`
+    the resource types of a reference, the first one for a bare id; `lead` words that stand before the value
+    in a sentence.
     """
 
     label: str
-    risk: Risk
-    owner: Owner
     control: Control
-    compare: Comparison
-    element: str = ""
     words: tuple[tuple[str, str], ...] = ()
     options: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    or_range: bool = False
+    or_beyond: bool = False
     or_text: bool = False
-    refers_to: str = ""
+    refers_to: tuple[str, ...] = ()
+    max_length: int | None = None
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartField(Column):
+    """The one declaration of a field.
+
+    `element` is the FHIR element that carries it ("" when none does); `part` the class of a structured
+    field's value or of each of its entries, whose members are declared as columns; `filled_by_portal`:
+    agents may leave it out; `portal_only`: never meant for the EHR; `absent_means`: the value that an
+    absent field has for every reader.
+    """
+
+    risk: Risk
+    owner: Owner
+    compare: Comparison
+    element: str = ""
+    part: type[Part] | None = None
     filled_by_portal: bool = False
     portal_only: bool = False
     absent_means: str = ""
-    max_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +143,12 @@ class FieldSpec:
     removable: bool
     choices: tuple[tuple[str, str], ...]
     systems: tuple[str, ...]
+    units: tuple[str, ...]
+    or_range: bool
+    or_beyond: bool
     or_text: bool
-    refers_to: str
+    refers_to: tuple[str, ...]
+    columns: tuple[tuple[str, Column], ...]
     filled_by_portal: bool
     portal_only: bool
     absent_means: str
@@ -177,6 +208,9 @@ class ChartChange(BaseModel):
     label: ClassVar[str]
     fhir_type: ClassVar[str]
     rules: ClassVar[Mapping[Interaction, InteractionRule]]
+    # The fields that name an entry of this kind, and those that say it in one line, in order of reading.
+    named_by: ClassVar[tuple[str, ...]]
+    brief: ClassVar[tuple[str, ...]]
 
     interaction: Interaction = Field(exclude=True)
 
@@ -218,10 +252,10 @@ class ChartChange(BaseModel):
         return ()
 
     @classmethod
-    def words_of(cls, name: str, value: Any) -> str:
-        """Words for a value of a shape that only this kind has."""
-        del name
-        return str(value)
+    def words_of(cls, name: str, value: Any) -> str | None:
+        """Words for a value of a shape that only this kind has; None: as for every kind."""
+        del name, value
+        return None
 
     @classmethod
     def own_issues(
@@ -276,6 +310,18 @@ def declared_fields(model: type[ChartChange]) -> dict[str, ChartField]:
     }
 
 
+def columns_of(part: type[Part] | None) -> tuple[tuple[str, Column], ...]:
+    """(name, declaration) of each member of a structured value, in their order of reading."""
+    if part is None:
+        return ()
+    return tuple(
+        (name, column)
+        for name, info in part.model_fields.items()
+        for column in info.metadata
+        if isinstance(column, Column)
+    )
+
+
 def interaction_rule(model: type[ChartChange], interaction: str) -> InteractionRule:
     try:
         return model.rules[Interaction(interaction)]
@@ -307,8 +353,12 @@ def _spec(
         removable=name in rule.removable,
         choices=tuple((v, words_of.get(v) or _option_words(declared, v)) for v in values),
         systems=declared.systems,
+        units=declared.units,
+        or_range=declared.or_range,
+        or_beyond=declared.or_beyond,
         or_text=declared.or_text,
         refers_to=declared.refers_to,
+        columns=columns_of(declared.part),
         filled_by_portal=declared.filled_by_portal,
         portal_only=declared.portal_only,
         absent_means=declared.absent_means,

@@ -5,19 +5,28 @@ elements of the fields that the change names: whatever else stands in the resour
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
-from ehr_adapters.canonical.r4_note import attachment_text, note_to_fhir, read_note
-from ehr_adapters.canonical.r4_parts import AI_LABEL, CanonicalForm, FhirForm, Taken, Uncarried
-from ehr_adapters.canonical.r4_people import described, identity_of, visit_of
-from ehr_adapters.canonical.r4_problem import problem_to_fhir, read_problem
+from ehr_adapters.canonical.r4.note import NOTE, attachment_text
+from ehr_adapters.canonical.r4.parts import (
+    AI_LABEL,
+    CanonicalForm,
+    Destination,
+    FhirForm,
+    Taken,
+    Translation,
+    Uncarried,
+)
+from ehr_adapters.canonical.r4.people import described, identity_of, visit_of
+from ehr_adapters.canonical.r4.problem import PROBLEM
 
 __all__ = [
     "AI_LABEL",
     "CanonicalForm",
+    "Destination",
     "FhirForm",
     "Uncarried",
     "attachment_text",
@@ -26,50 +35,52 @@ __all__ = [
     "from_fhir",
     "identity_of",
     "to_fhir",
+    "translation",
     "visit_of",
 ]
 
-_READERS: dict[str, Callable[[Taken], CanonicalForm]] = {
-    "DocumentReference": read_note,
-    "Condition": read_problem,
+_TRANSLATIONS: Mapping[str, Translation] = {
+    "note": NOTE,
+    "problem": PROBLEM,
 }
 
 
-def to_fhir(
-    change: ChartChange,
-    *,
-    patient: str,
-    tag_system: str,
-    tag_value: str,
-    tag_short: str,
-    current: Mapping[str, Any] | None = None,
-    content_type: str = "text/plain; charset=utf-8",
-) -> FhirForm:
-    """The R4 resource that says this change about `patient` ("Patient/1").
+def translation(kind: str) -> Translation:
+    """How a kind stands in FHIR R4; raises `ChangeInvalid` for a kind that the portal does not have."""
+    try:
+        return _TRANSLATIONS[kind]
+    except KeyError:
+        raise ChangeInvalid(
+            [ChangeIssue("", "unknown-kind", "The portal has no such kind of change.")]
+        ) from None
 
-    `current` is the resource as read, for every interaction with an entry that exists. Raises
-    `ChangeInvalid` where the resource as it stands does not allow the change.
+
+def to_fhir(change: ChartChange, to: Destination) -> FhirForm:
+    """The R4 resource that says this change.
+
+    Raises `ChangeInvalid` where the resource as it stands does not allow the change.
     """
-    if change.kind == "note":
-        return note_to_fhir(
-            change,
-            patient=patient,
-            tag=(tag_system, tag_value, tag_short),
-            current=current,
-            content_type=content_type,
-        )
-    return problem_to_fhir(change, patient=patient, tag=(tag_system, tag_value), current=current)
+    return translation(change.kind).write(change, to)
 
 
 def from_fhir(
-    resource: Mapping[str, Any], *, tag_system: str = "", base_url: str = ""
+    resource: Mapping[str, Any], *, kind: str = "", tag_system: str = "", base_url: str = ""
 ) -> CanonicalForm:
-    """What a resource says in canonical fields; everything else is listed in `uncarried`.
+    """What a resource says in the fields of a kind; everything else is listed in `uncarried`.
 
-    Raises `ChangeInvalid` for a resource type that no kind of change speaks of.
+    Without `kind`, the first kind whose entries have this type. Raises `ChangeInvalid` for a resource type
+    that no kind of change speaks of.
     """
-    reader = _READERS.get(str(resource.get("resourceType")))
-    if reader is None:
+    type_name = str(resource.get("resourceType"))
+    found = next(
+        (
+            one
+            for name, one in _TRANSLATIONS.items()
+            if type_name in one.types and kind in {"", name}
+        ),
+        None,
+    )
+    if found is None:
         raise ChangeInvalid(
             [
                 ChangeIssue(
@@ -77,5 +88,6 @@ def from_fhir(
                 )
             ]
         )
-    taken = Taken(copy.deepcopy(dict(resource)), base_url=base_url, tag_system=tag_system)
-    return reader(taken)
+    return found.read(
+        Taken(copy.deepcopy(dict(resource)), base_url=base_url, tag_system=tag_system)
+    )

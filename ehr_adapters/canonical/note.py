@@ -112,6 +112,8 @@ class Note(ChartChange):
     kind: ClassVar[str] = "note"
     label: ClassVar[str] = "Note"
     fhir_type: ClassVar[str] = "DocumentReference"
+    named_by: ClassVar[tuple[str, ...]] = ("type",)
+    brief: ClassVar[tuple[str, ...]] = ("type", "status", "date")
 
     type: Annotated[
         Code | None,
@@ -151,7 +153,7 @@ class Note(ChartChange):
             control=Control.REFERENCE,
             compare=Comparison.REFERENCE,
             element="context.encounter",
-            refers_to="Encounter",
+            refers_to=("Encounter",),
         ),
     ] = None
     amends: Annotated[
@@ -163,7 +165,7 @@ class Note(ChartChange):
             control=Control.REFERENCE,
             compare=Comparison.REFERENCE,
             element="relatesTo",
-            refers_to="DocumentReference",
+            refers_to=("DocumentReference",),
         ),
     ] = None
     author: Annotated[
@@ -175,7 +177,7 @@ class Note(ChartChange):
             control=Control.REFERENCE,
             compare=Comparison.REFERENCE,
             element="author",
-            refers_to="Practitioner",
+            refers_to=("Practitioner",),
             filled_by_portal=True,
         ),
     ] = None
@@ -312,7 +314,7 @@ class Note(ChartChange):
         return ()
 
     @classmethod
-    def words_of(cls, name: str, value: Any) -> str:
+    def words_of(cls, name: str, value: Any) -> str | None:
         if name == "sections":
             return "\n\n".join(f"{s['title']}\n{s['text']}" for s in value)
         if name == "attachments":

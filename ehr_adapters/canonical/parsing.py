@@ -11,9 +11,11 @@ from ehr_adapters.canonical.declaration import (
     ChangeIssue,
     ChartChange,
     ChartField,
-    Comparison,
+    Column,
+    Control,
     Interaction,
     InteractionRule,
+    columns_of,
     declared_fields,
     interaction_rule,
     kind_model,
@@ -94,20 +96,28 @@ def read_change(kind: str, interaction: str, content: Mapping[str, Any]) -> Char
         raise ChangeInvalid(_issues_of(refused)) from None
 
 
-def _expanded(declared: ChartField, value: Any) -> Any:
-    if declared.systems and declared.compare in {Comparison.CODE, Comparison.CODE_SET}:
-        if declared.compare is Comparison.CODE:
-            return _expanded_code(declared, value)
-        if isinstance(value, (str, Mapping)):
+def _expanded(declared: Column, value: Any) -> Any:
+    part = declared.part if isinstance(declared, ChartField) else None
+    if part is not None:
+        columns = dict(columns_of(part))
+        if isinstance(value, Mapping):
+            return {n: _expanded(columns[n], v) if n in columns else v for n, v in value.items()}
+        return [_expanded(declared, one) for one in value] if isinstance(value, list) else value
+    if declared.systems:
+        if declared.control is Control.CODES and isinstance(value, (str, Mapping)):
             return [_expanded_code(declared, value)]
         if isinstance(value, list):
             return [_expanded_code(declared, one) for one in value]
-    if declared.refers_to and isinstance(value, str) and "/" not in value:
-        return f"{declared.refers_to}/{value}"
+        return _expanded_code(declared, value)
+    if declared.refers_to:
+        if isinstance(value, list):
+            return [_expanded(declared, one) for one in value]
+        if isinstance(value, str) and "/" not in value:
+            return f"{declared.refers_to[0]}/{value}"
     return value
 
 
-def _expanded_code(declared: ChartField, value: Any) -> Any:
+def _expanded_code(declared: Column, value: Any) -> Any:
     if isinstance(value, str):
         found = next(
             (s for s in declared.systems if codes.is_well_formed(system=s, code=value)), ""
@@ -118,7 +128,7 @@ def _expanded_code(declared: ChartField, value: Any) -> Any:
         value = {"system": found or declared.systems[0], "code": value}
     if isinstance(value, Mapping):
         # The code is what counts: where the portal knows its display, nobody else's words stand beside it.
-        known = codes.DISPLAYS.get((value.get("system"), value.get("code")))  # type: ignore[arg-type]
+        known = codes.display_of(system=str(value.get("system")), code=str(value.get("code")))
         if known:
             return {**value, "display": known}
     return value
@@ -138,41 +148,78 @@ def _field_issues(
                 "not-in-this-interaction",
                 f"{spec.label} cannot be set to this by “{rule.meaning or 'this interaction'}”.",
             )
-        if spec.refers_to and value.split("/", 1)[0] != spec.refers_to:
-            yield ChangeIssue(
-                _pointer((name,)), "bad-reference", f"{spec.label} refers to a {spec.refers_to}."
-            )
-        if spec.max_length and isinstance(value, str) and len(value) > spec.max_length:
-            yield ChangeIssue(
-                _pointer((name,)),
-                "too-long",
-                f"{spec.label} has {len(value)} characters; {spec.max_length} are the most.",
-            )
-        if not spec.systems:
-            continue
-        listed = value if isinstance(value, list) else [value]
-        for index, one in enumerate(listed):
-            if not isinstance(one, Mapping):
-                continue
-            place = (name, index) if isinstance(value, list) else (name,)
-            if one["system"] not in spec.systems:
-                yield ChangeIssue(
-                    _pointer((*place, "system")),
-                    "unknown-system",
-                    f"{spec.label} takes {' or '.join(codes.SYSTEM_NAMES[s] for s in spec.systems)}.",
-                )
-            elif not codes.is_well_formed(system=one["system"], code=one["code"]):
-                yield ChangeIssue(
-                    _pointer((*place, "code")),
-                    "malformed-code",
-                    f"This is no {codes.SYSTEM_NAMES[one['system']]} code (form or check digit).",
-                )
-            elif spec.options and one["code"] not in spec.options:
-                yield ChangeIssue(
-                    _pointer((*place, "code")),
-                    "unknown-code",
-                    f"{spec.label} takes one of {', '.join(spec.options)}.",
-                )
+        yield from _value_issues(spec, value, (name,))
+
+
+def _value_issues(spec: Column, value: Any, place: tuple[str | int, ...]) -> Iterable[ChangeIssue]:
+    """What the declaration forbids of a value whose type holds."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _value_issues(spec, one, (*place, index))
+        return
+    part = spec.part if isinstance(spec, ChartField) else None
+    if part is not None:
+        for name, column in columns_of(part):
+            if value.get(name) is not None:
+                yield from _value_issues(column, value[name], (*place, name))
+        return
+    if spec.refers_to and value.split("/", 1)[0] not in spec.refers_to:
+        yield ChangeIssue(
+            _pointer(place),
+            "bad-reference",
+            f"{spec.label} refers to a {' or a '.join(spec.refers_to)}.",
+        )
+    if spec.max_length and isinstance(value, str) and len(value) > spec.max_length:
+        yield ChangeIssue(
+            _pointer(place),
+            "too-long",
+            f"{spec.label} has {len(value)} characters; {spec.max_length} are the most.",
+        )
+    if not isinstance(value, Mapping):
+        return
+    if spec.units:
+        yield from _unit_issues(spec, value, place)
+    if spec.systems and "system" in value:
+        yield from _code_issues(spec, value, place)
+
+
+def _unit_issues(
+    spec: Column, value: Mapping[str, Any], place: tuple[str | int, ...]
+) -> Iterable[ChangeIssue]:
+    for name in ("low", "high"):
+        if isinstance(value.get(name), Mapping):
+            yield from _unit_issues(spec, value[name], (*place, name))
+    if "unit" not in value or value["unit"] in spec.units:
+        return
+    sentence = (
+        "“U” is an enzyme unit and is misread as a zero: units of insulin or heparin are [iU]."
+        if value["unit"] == "U" and "[iU]" in spec.units
+        else f"{spec.label} takes one of {', '.join(spec.units)}."
+    )
+    yield ChangeIssue(_pointer((*place, "unit")), "unknown-unit", sentence)
+
+
+def _code_issues(
+    spec: Column, value: Mapping[str, Any], place: tuple[str | int, ...]
+) -> Iterable[ChangeIssue]:
+    if value["system"] not in spec.systems:
+        yield ChangeIssue(
+            _pointer((*place, "system")),
+            "unknown-system",
+            f"{spec.label} takes {' or '.join(codes.SYSTEM_NAMES[s] for s in spec.systems)}.",
+        )
+    elif not codes.is_well_formed(system=value["system"], code=value["code"]):
+        yield ChangeIssue(
+            _pointer((*place, "code")),
+            "malformed-code",
+            f"This is no {codes.SYSTEM_NAMES[value['system']]} code (form or check digit).",
+        )
+    elif spec.options and value["code"] not in spec.options:
+        yield ChangeIssue(
+            _pointer((*place, "code")),
+            "unknown-code",
+            f"{spec.label} takes one of {', '.join(spec.options)}.",
+        )
 
 
 _ISSUE_CODES = {
@@ -207,7 +254,7 @@ def _issue_of(error: Mapping[str, Any]) -> ChangeIssue:
     return ChangeIssue(_pointer(p for p in error["loc"] if p not in _BRANCHES), code, sentence)
 
 
-_BRANCHES = {"Code", "str", "function-after", "nullable"}
+_BRANCHES = {"Code", "Quantity", "QuantityRange", "Measured", "str", "function-after", "nullable"}
 
 
 def _pointer(parts: Iterable[str | int]) -> str:

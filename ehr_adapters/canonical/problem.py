@@ -47,6 +47,14 @@ class Problem(ChartChange):
     kind: ClassVar[str] = "problem"
     label: ClassVar[str] = "Problem"
     fhir_type: ClassVar[str] = "Condition"
+    named_by: ClassVar[tuple[str, ...]] = ("code",)
+    brief: ClassVar[tuple[str, ...]] = (
+        "code",
+        "clinical_status",
+        "verification",
+        "onset",
+        "abatement",
+    )
 
     code: Annotated[
         Annotated[tuple[Code, ...], Strict(strict=False), AfterValidator(Entries(1, 2))] | None,
@@ -188,7 +196,7 @@ class Problem(ChartChange):
             control=Control.REFERENCE,
             compare=Comparison.REFERENCE,
             element="encounter",
-            refers_to="Encounter",
+            refers_to=("Encounter",),
         ),
     ] = None
     note: Annotated[

@@ -8,9 +8,12 @@ from ehr_adapters.canonical.declaration import (
     Comparison,
     FieldSpec,
     Interaction,
+    columns_of,
+    declared_fields,
     fields,
     kind_model,
 )
+from ehr_adapters.canonical.types import Part
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -50,7 +53,12 @@ def _content_schema(model: type[ChartChange], interaction: Interaction) -> dict[
             declared=whole["properties"][spec.name], spec=spec, fixed=fixed.get(spec.name)
         )
     used: dict[str, Any] = {}
-    _collect_definitions(properties, whole.get("$defs", {}), used)
+    known = {
+        name: _part_schema(schema, parts[name]) if name in parts else schema
+        for parts in [_parts_of(model)]
+        for name, schema in whole.get("$defs", {}).items()
+    }
+    _collect_definitions(properties, known, used)
     return {
         "title": f"{model.label}: {interaction}",
         "type": "object",
@@ -92,11 +100,34 @@ def _property_schema(
     out["x-control"] = str(spec.control)
     if spec.systems:
         out["x-systems"] = list(spec.systems)
+    if spec.units:
+        out["x-units"] = list(spec.units)
     if spec.max_length:
         out["maxLength"] = spec.max_length
     if spec.filled_by_portal:
         out["x-filled-by-portal"] = True
     return out
+
+
+def _parts_of(model: type[ChartChange]) -> dict[str, type[Part]]:
+    return {d.part.__name__: d.part for d in declared_fields(model).values() if d.part}
+
+
+def _part_schema(schema: Mapping[str, Any], part: type[Part]) -> dict[str, Any]:
+    """A structured value's schema with the labels of its members, and bare codes where codes may be bare."""
+    properties = dict(schema["properties"])
+    for name, column in columns_of(part):
+        member = {k: v for k, v in properties[name].items() if k != "default"} | {
+            "title": column.label
+        }
+        if column.systems:
+            branches = member.pop("anyOf", None) or [{"$ref": member.pop("$ref")}]
+            bare = {"type": "string", "description": "A code of the default system."}
+            member |= {"anyOf": [bare, *branches], "x-systems": list(column.systems)}
+        if column.units:
+            member["x-units"] = list(column.units)
+        properties[name] = member
+    return {**schema, "properties": properties}
 
 
 def _collect_definitions(node: Any, known: Mapping[str, Any], used: dict[str, Any]) -> None:

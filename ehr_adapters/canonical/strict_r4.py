@@ -10,11 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ehr_adapters.canonical.exact_json import MAX_DEPTH, ExactDecimal, NotStrictJson, dumps, loads
-from ehr_adapters.canonical.r4_bindings import REQUIRED_CODES, REQUIRED_CONCEPTS
-from ehr_adapters.canonical.r4_elements import ANY_RESOURCE, SCOPE, Element, TypeRules, type_rules
-from ehr_adapters.canonical.r4_invariants import broken_invariants
-from ehr_adapters.canonical.r4_narrative import narrative_fault
-from ehr_adapters.canonical.r4_primitives import primitive_fault
+from ehr_adapters.canonical.strict.bindings import REQUIRED_CODES, REQUIRED_CONCEPTS
+from ehr_adapters.canonical.strict.elements import (
+    ANY_RESOURCE,
+    SCOPE,
+    Element,
+    TypeRules,
+    type_rules,
+)
+from ehr_adapters.canonical.strict.invariants import broken_invariants
+from ehr_adapters.canonical.strict.narrative import narrative_fault
+from ehr_adapters.canonical.strict.primitives import primitive_fault
 
 __all__ = [
     "MAX_DEPTH",

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +16,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ehr_adapters.canonical import codes
+from ehr_adapters.canonical import codes, units
 from ehr_adapters.canonical.characters import forbidden_characters, unwritable_characters
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?")
+# No exponent, no leading zeros, no bare point: what a reader and every transport take the same way.
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -77,6 +79,14 @@ def _instant(text: str) -> str:
     return text
 
 
+def _decimal(text: str) -> str:
+    if not _DECIMAL.fullmatch(text):
+        raise PydanticCustomError(
+            "bad-decimal", 'A number is written as digits with a point, as a string: "12.5".'
+        )
+    return text
+
+
 def is_fhir_id(text: str) -> bool:
     """A FHIR logical id, safe to stand in a path."""
     return _FHIR_ID.fullmatch(text) is not None and text not in {".", ".."}
@@ -97,6 +107,7 @@ SingleLine = Annotated[Text, AfterValidator(_one_line)]
 PartialDate = Annotated[str, AfterValidator(_partial_date)]
 Instant = Annotated[str, AfterValidator(_instant)]
 Reference = Annotated[str, AfterValidator(_reference)]
+DecimalText = Annotated[str, AfterValidator(_decimal)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +143,40 @@ class Code(Part):
         """The display, else the portal's own, else the code; with the code, for a reader."""
         shown = self.display or codes.display_of(system=self.system, code=self.code)
         return f"{shown} ({self.code})" if shown else self.code
+
+
+class Quantity(Part):
+    """A measured or ordered amount: the decimal as it was written, and a UCUM code."""
+
+    value: DecimalText
+    unit: SingleLine = Field(max_length=40)
+
+    @property
+    def words(self) -> str:
+        return f"{self.value} {units.unit_words(self.unit)}"
+
+
+class QuantityRange(Part):
+    """From one amount to another, both possible."""
+
+    low: Quantity
+    high: Quantity
+
+    @property
+    def words(self) -> str:
+        if self.low.unit == self.high.unit:
+            return f"{self.low.value} to {self.high.words}"
+        return f"{self.low.words} to {self.high.words}"
+
+
+class Measured(Quantity):
+    """A laboratory's value: it may lie beyond what could be measured."""
+
+    comparator: Literal["<", "<=", ">=", ">"] | None = None
+
+    @property
+    def words(self) -> str:
+        return f"{self.comparator or ''}{super().words}"
 
 
 class Act(Part):

@@ -373,8 +373,8 @@ class EpicAdapter(FhirHttpAdapter):
         yield "Content-Type", FHIR_JSON
         yield "Accept", FHIR_JSON
 
-    def _canonical(self, resource: Mapping[str, Any]) -> CanonicalForm:
-        form = super()._canonical(resource)
+    def _canonical(self, resource: Mapping[str, Any], *, kind: str) -> CanonicalForm:
+        form = super()._canonical(resource, kind=kind)
         if form.kind != "problem" or "note" not in form.content:
             return form
         text, short = read_comment_text(form.content["note"])

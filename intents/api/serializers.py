@@ -219,7 +219,8 @@ class FeedbackShape(_Read):
     change = serializers.UUIDField()
     ref = serializers.CharField()
     reason_code = serializers.CharField(allow_blank=True)
-    changed_fields = serializers.ListField(child=serializers.CharField())
+    # null: a version was altered outside the portal or its key was destroyed, so nothing can be compared.
+    changed_fields = serializers.ListField(child=serializers.CharField(), allow_null=True)
     status_code = serializers.IntegerField(allow_null=True)
     vendor_code = serializers.CharField(allow_blank=True)
 

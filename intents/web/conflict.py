@@ -220,7 +220,7 @@ def _said(spec: FieldSpec, value: Any) -> str:
         return ""
     if spec.control is Control.REFERENCE:
         # The EHR's own id says nothing to a reader; that there is one does.
-        return f"{spec.refers_to or 'Entry'} …{str(value)[-6:]}"
+        return f"{str(value).partition('/')[0] or 'Entry'} …{str(value)[-6:]}"
     return visible_text(words(spec.kind, spec.name, value))
 
 
@@ -272,4 +272,4 @@ def turn_down(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
         back = reverse("review", args=[proposal.pk])
         return overtaken(request, sentence=refusal.sentence, back=back)
     messages.success(request, "Rejected. The chart keeps what it holds.")
-    return redirect("queue")
+    return redirect(f"{reverse('next_draft')}?after={proposal.pk}")

@@ -244,7 +244,9 @@ def _said(spec: FieldSpec, value: Any) -> str:
     if spec.control is Control.SECTIONS:
         return wording.counted(len(value), "section")
     if spec.control is Control.REFERENCE:
-        return f"another {spec.refers_to.lower()}" if spec.refers_to else "another entry"
+        return (
+            f"another {spec.refers_to[0].lower()}" if len(spec.refers_to) == 1 else "another entry"
+        )
     text = " ".join(visible_text(words(spec.kind, spec.name, value)).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}…"
 

@@ -11,10 +11,19 @@ from django import forms
 
 from ehr_adapters.canonical import codes
 from ehr_adapters.canonical.base import Control, FieldSpec, fields, words
+from intents.web.entry_fields import (
+    SEPARATOR,
+    STRUCTURED,
+    TypedCode,
+    code_of,
+    key_of,
+    structured_fields,
+    structured_value,
+    words_of,
+)
 
 # Fields that a person does not retype: they say which visit, which note and whose words.
 _FIXED = frozenset({"encounter", "amends", "author", "date", "attachments", "patient_release"})
-_SEPARATOR = "|"
 
 
 class ChangeForm(forms.Form):
@@ -31,15 +40,26 @@ class ChangeForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.kind, self.interaction, self.content = kind, interaction, dict(content)
-        self.specs = {s.name: s for s in fields(kind, interaction) if s.name not in _FIXED}
+        self.specs = {
+            s.name: s
+            for s in fields(kind, interaction)
+            if s.name not in _FIXED and s.control is not Control.REFERENCE
+        }
         for name, spec in self.specs.items():
             value = self.content.get(name)
             if spec.control is Control.SECTIONS:
                 self._add_sections(value or [])
+            elif spec.control in STRUCTURED:
+                self.fields.update(structured_fields(spec, value))
             else:
                 self.fields[name] = _field(spec, value, known_codes or {})
                 if spec.control is Control.CODES:
-                    self.fields[f"{name}-other"] = _OtherCode(spec)
+                    names = " or ".join(codes.SYSTEM_NAMES[system] for system in spec.systems)
+                    self.fields[f"{name}-other"] = TypedCode(
+                        spec,
+                        label=f"Another code ({names})",
+                        help_text="Its words are not known here; the page will say so.",
+                    )
 
     def _add_sections(self, sections: list[dict[str, Any]]) -> None:
         for index, section in enumerate(sections):
@@ -61,20 +81,24 @@ class ChangeForm(forms.Form):
             if spec.control is Control.SECTIONS:
                 out["sections"] = self._edited_sections()
                 continue
+            if spec.control in STRUCTURED:
+                self._put(out, spec, structured_value(spec, self.cleaned_data, out.get(name)))
+                continue
             given = self.cleaned_data[name]
             if other := self.cleaned_data.get(f"{name}-other"):
                 # At most one code of each system: a code typed in takes the place of the ticked one.
-                system = other.split(_SEPARATOR)[0]
-                given = [k for k in given if not k.startswith(system + _SEPARATOR)] + [other]
-            value = _content(spec, given, self.content.get(name))
-            if value is None:
-                if spec.removable and self.content.get(name) is not None:
-                    out[name] = None
-                else:
-                    out.pop(name, None)
-            else:
-                out[name] = value
+                system = other.split(SEPARATOR)[0]
+                given = [k for k in given if not k.startswith(system + SEPARATOR)] + [other]
+            self._put(out, spec, _content(spec, given, self.content.get(name)))
         return out
+
+    def _put(self, out: dict[str, Any], spec: FieldSpec, value: Any) -> None:
+        if value is not None:
+            out[spec.name] = value
+        elif spec.removable and self.content.get(spec.name) is not None:
+            out[spec.name] = None
+        else:
+            out.pop(spec.name, None)
 
     def _edited_sections(self) -> list[dict[str, Any]]:
         out = []
@@ -88,29 +112,6 @@ class ChangeForm(forms.Form):
                 # Spans of acts point into the old words; the checks name what still reports an act.
                 out.append({k: v for k, v in section.items() if k != "acts"} | {"text": text})
         return out
-
-
-class _OtherCode(forms.CharField):
-    """A code typed in; which system it is of follows from its form."""
-
-    def __init__(self, spec: FieldSpec) -> None:
-        self.systems = spec.systems
-        names = " or ".join(codes.SYSTEM_NAMES[system] for system in spec.systems)
-        super().__init__(
-            label=f"Another code ({names})",
-            required=False,
-            max_length=20,
-            help_text="Its words are not known here; the page will say so.",
-        )
-
-    def clean(self, value: Any) -> str:
-        code = super().clean(value).strip().upper()
-        if not code:
-            return ""
-        for system in self.systems:
-            if codes.is_well_formed(system=system, code=code):
-                return f"{system}{_SEPARATOR}{code}"
-        raise forms.ValidationError("This is not the form of such a code.")
 
 
 def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms.Field:
@@ -153,35 +154,26 @@ def _code_field(
 ) -> forms.Field:
     """Codes to choose from: those of the draft and of the chart, and those that the field lists."""
     current = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
-    choices = {_key(code): _words(code) for code in current}
-    choices |= {k: v for k, v in known_codes.items() if k.split(_SEPARATOR)[0] in spec.systems}
+    choices = {key_of(code): words_of(code) for code in current}
+    choices |= {k: v for k, v in known_codes.items() if k.split(SEPARATOR)[0] in spec.systems}
     choices |= {
-        f"{system}{_SEPARATOR}{code}": f"{display} ({code})"
+        f"{system}{SEPARATOR}{code}": f"{display} ({code})"
         for (system, code), display in codes.DISPLAYS.items()
         if system in spec.systems and code in dict(spec.choices)
     }
     if spec.control is Control.CODES:
         return forms.MultipleChoiceField(
             choices=list(choices.items()),
-            initial=[_key(code) for code in current],
+            initial=[key_of(code) for code in current],
             widget=forms.CheckboxSelectMultiple,
             help_text="The code’s own words are what is written; at most one code of each system.",
             **common,
         )
     return forms.ChoiceField(
         choices=[("", "not stated"), *choices.items()],
-        initial=_key(current[0]) if current else "",
+        initial=key_of(current[0]) if current else "",
         **common,
     )
-
-
-def _key(code: Mapping[str, Any]) -> str:
-    return f"{code['system']}{_SEPARATOR}{code['code']}"
-
-
-def _words(code: Mapping[str, Any]) -> str:
-    shown = code.get("display") or codes.display_of(system=code["system"], code=code["code"])
-    return f"{shown} ({code['code']})" if shown else str(code["code"])
 
 
 def _content(spec: FieldSpec, given: Any, before: Any) -> Any:
@@ -189,19 +181,15 @@ def _content(spec: FieldSpec, given: Any, before: Any) -> Any:
         return None
     match spec.control:
         case Control.CODES:
-            known = {_key(code): code for code in before or []}
-            return [known.get(key) or _code(key) for key in given]
+            known = {key_of(code): code for code in before or []}
+            return [known.get(key) or code_of(key) for key in given]
         case Control.CODE:
-            return before if isinstance(before, dict) and _key(before) == given else _code(given)
+            return (
+                before if isinstance(before, dict) and key_of(before) == given else code_of(given)
+            )
         case Control.CHOICE | Control.DATE:
             return given
         case _:
             if isinstance(before, dict):
                 return before
             return str(given).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _code(key: str) -> dict[str, str]:
-    system, _, code = key.partition(_SEPARATOR)
-    display = codes.display_of(system=system, code=code)
-    return {"system": system, "code": code} | ({"display": display} if display else {})

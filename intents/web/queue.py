@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -19,6 +19,7 @@ from intents.governance.models import Agent, EhrConnection
 from intents.governance.roles import actor_of
 from intents.lifecycle import IN_FLIGHT, WRITTEN, State, Tier
 from intents.models import Intent, Proposal
+from intents.pipeline import worklist
 from intents.queries import queue, writing
 from intents.queries.queue import CursorUnreadable, Filter, Order, View
 from intents.queries.status import Status, status_of
@@ -162,6 +163,18 @@ def queue_page(request: PortalRequest) -> HttpResponse:
             "pager": _pager(request, view=view, wanted=wanted, next_cursor=found.next_cursor),
         },
     )
+
+
+@require_safe
+@page("queue")
+def next_draft(request: PortalRequest) -> HttpResponse:
+    """Opens the draft that this person should look at next; `?after=` (a draft's id) is passed over."""
+    try:
+        after = _uuid(request.GET.get("after", ""))
+    except ValueError:
+        raise Http404 from None
+    found = worklist.next_for(reviewer=request.membership, at=timezone.now(), after=after)
+    return redirect("review", found.pk) if found else redirect("queue")
 
 
 @background

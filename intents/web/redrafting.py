@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -41,7 +42,7 @@ def reject(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             problem = refusal.sentence
         else:
             messages.success(request, "Rejected. Nothing was written.")
-            return redirect("queue")
+            return redirect(f"{reverse('next_draft')}?after={proposal.pk}")
     try:
         seen = presentation.build(proposal=proposal, at=at)
     except presentation.NotPresentable:

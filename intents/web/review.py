@@ -227,12 +227,14 @@ def _context(
     not_author = any(worklist.may_take_over(i, request.membership) for i in deciding)
     blocked = ""
     if silent:
-        blocked = "The EHR does not answer, so the chart could not be compared. Try again."
+        blocked = "The EHR does not answer, so the chart could not be compared."
         problem = problem or Problem(
             "The EHR is not answering.", "What is shown may be out of date.", retry=True
         )
     elif refusals:
         blocked = refusals[0]
+    elif proposal.is_claimed_by_other(reviewer=request.membership, at=at):
+        blocked = worklist.ClaimedByAnother.sentence
     left = blocked or decision_bar.left(seen, states)
     decides = may_review(request.membership)
     return {

@@ -56,6 +56,7 @@ urlpatterns = [
     path("keys/", accounts.keys, name="keys"),
     # drafts
     path("queue/", queue.queue_page, name="queue"),
+    path("queue/next/", queue.next_draft, name="next_draft"),
     path("queue/news/", queue.queue_news, name="queue_news"),
     path("intents/<uuid:proposal_id>/", review.review_page, name="review"),
     path("intents/<uuid:proposal_id>/edit/", redrafting.edit, name="review_edit"),

@@ -130,7 +130,11 @@ def _line(request: PortalRequest, row: worklist.Row, *, phi: bool, at: datetime)
         cause=f"{cause} The EHR answered {code}." if code else cause,
         next_step=NEXT_STEP[row.trouble],
         owner=row.owner,
-        takeable=bool(row.discrepancy and not row.owner and may_operate(request.membership)),
+        takeable=bool(
+            row.discrepancy
+            and row.owner != request.membership.user.name
+            and may_operate(request.membership)
+        ),
         discrepancy_id=row.discrepancy.pk if row.discrepancy else None,
         age=wording.duration(at - row.since),
         late=at - row.since > _TARGET.get(row.trouble, _OTHER_TARGET),
@@ -157,8 +161,8 @@ def take(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
     if not may_operate(request.membership):
         raise PermissionDenied
     found = get_object_or_404(Discrepancy.objects, pk=discrepancy_id, resolved_at__isnull=True)
-    if found.owner:
-        messages.warning(request, f"{found.owner} has it already.")
+    if found.owner != request.POST.get("owner", ""):
+        messages.warning(request, f"{found.owner or 'Nobody'} has it by now. Look again.")
         return redirect("worklist")
     try:
         reconciliation.assign(

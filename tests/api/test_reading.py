@@ -26,6 +26,7 @@ from intents.models import (
 )
 from tests.api.conftest import INSTALLER, note, problem, proposal
 from tests.api.test_proposals import code_of
+from tests.intents.delivery_fixtures import overwrite
 
 pytestmark = pytest.mark.django_db
 
@@ -257,6 +258,17 @@ class TestFeedback:
         )
         later = scribe.get("/api/v1/feedback", after=page["next"]).json()
         assert [i["ref"] for i in later["items"]] == ["n1"]
+
+    def test_says_that_an_altered_version_cannot_be_compared(self, scribe, clinic):
+        made = scribe.propose(proposal()).json()["changes"][0]["id"]
+        self.edit(clinic[0], made, at=timezone.now() - timedelta(minutes=1), note="watch")
+        altered = IntentVersion.unscoped.get(intent=made, number=1)
+        overwrite(
+            "intents_intentversion", "content", pk=altered.pk, change=lambda sealed: sealed[:-4]
+        )
+        answer = scribe.get("/api/v1/feedback")
+        assert answer.status_code == 200
+        assert [i["changed_fields"] for i in answer.json()["items"]] == [None]
 
     def test_waits_until_no_earlier_fact_can_come(self, scribe, clinic):
         made = scribe.propose(proposal()).json()["changes"][0]["id"]

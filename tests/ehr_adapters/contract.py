@@ -297,7 +297,7 @@ class AdapterContract:
                 if place == "identifier":
                     assert {"system": TAG.system, "value": TAG.uuid} in resource["identifier"]
                 else:
-                    entry = adapter._canonical(resource)  # type: ignore[attr-defined]
+                    entry = adapter._canonical(resource, kind=plan.kind)  # type: ignore[attr-defined]
                     assert TAG.short in entry.tags
 
     @pytest.mark.req("002-39", "002-40")

@@ -29,7 +29,7 @@ from ehr_adapters.canonical.base import (
     words,
 )
 from ehr_adapters.canonical.codes import ICD10CM, LOINC, SNOMED, is_well_formed
-from ehr_adapters.canonical.fhir_r4 import from_fhir, to_fhir
+from ehr_adapters.canonical.fhir_r4 import Destination, from_fhir, to_fhir
 from ehr_adapters.canonical.note import (
     REFERENCE_LINE,
     comment_text,
@@ -369,11 +369,13 @@ class TestFhirBothWays:
         change = parse_change("problem", "update", {"onset": "2020"})
         form = to_fhir(
             change,
-            patient="Patient/pa-1",
-            tag_system=TAG_SYSTEM,
-            tag_value="x",
-            tag_short="y",
-            current=held,
+            Destination(
+                patient="Patient/pa-1",
+                tag_system=TAG_SYSTEM,
+                tag_value="x",
+                tag_short="y",
+                current=held,
+            ),
         )
         assert "onsetAge" not in form.resource
         assert [(u.place, u.removed) for u in form.uncarried] == [("/onset", True)]
@@ -392,33 +394,50 @@ class TestFhirBothWays:
         )
         form = to_fhir(
             parse_change("problem", "entered-in-error", {}),
-            patient="Patient/pa-1",
-            tag_system=TAG_SYSTEM,
-            tag_value="x",
-            tag_short="y",
-            current=held,
+            Destination(
+                patient="Patient/pa-1",
+                tag_system=TAG_SYSTEM,
+                tag_value="x",
+                tag_short="y",
+                current=held,
+            ),
         )
         assert not {"clinicalStatus", "abatementDateTime"} & form.resource.keys()
         assert [(u.place, u.removed) for u in form.uncarried] == [("/abatement", True)]
         assert is_valid(form.resource)
 
+    @staticmethod
+    def _commented(content: dict[str, Any], *, notes: list[dict[str, str]]) -> Any:
+        return to_fhir(
+            parse_change("problem", "update", content),
+            Destination(
+                patient="Patient/pa-1",
+                tag_system=TAG_SYSTEM,
+                tag_value="x",
+                tag_short="y",
+                current=condition(note=notes),
+            ),
+        )
+
     def test_new_words_do_not_stand_under_an_old_author(self) -> None:
-        held = condition(
-            note=[
-                {"text": "old", "authorString": "Dr Lam", "time": "2020-01-01T00:00:00Z"},
-                {"text": "second"},
-            ]
-        )
-        change = parse_change("problem", "update", {"note": "new"})
-        form = to_fhir(
-            change,
-            patient="Patient/pa-1",
-            tag_system=TAG_SYSTEM,
-            tag_value="x",
-            tag_short="y",
-            current=held,
-        )
-        assert form.resource["note"] == [{"text": "new"}, {"text": "second"}]
+        old = {"text": "old", "authorString": "Dr Lam", "time": "2020-01-01T00:00:00Z"}
+        form = self._commented({"note": "new"}, notes=[old])
+        assert form.resource["note"] == [{"text": "new"}]
+        assert [(u.place, u.removed) for u in form.uncarried] == [("/note", True)]
+
+    def test_which_of_several_comments_changes_cannot_be_said(self) -> None:
+        several = [{"text": "first"}, {"text": "second", "authorString": "Dr Lam"}]
+        with pytest.raises(ChangeInvalid) as refused:
+            self._commented({"note": "new"}, notes=several)
+        assert [(i.pointer, i.code) for i in refused.value.issues] == [
+            ("/note", "several-comments")
+        ]
+
+    def test_every_comment_is_shown_and_stays_when_something_else_changes(self) -> None:
+        several = [{"text": "first"}, {"text": "second", "authorString": "Dr Lam"}]
+        form = self._commented({"clinical_status": "inactive"}, notes=several)
+        assert form.resource["note"] == several
+        assert from_fhir(form.resource).content["note"] == "first\n\nsecond"
 
 
 class TestCharacters:

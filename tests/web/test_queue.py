@@ -299,3 +299,20 @@ def test_a_page_of_the_queue_costs_the_same_queries_for_many_drafts(
     client.get("/queue/")
     with django_assert_max_num_queries(75):
         client.get("/queue/")
+
+
+class TestTheNextDraft:
+    @pytest.mark.req("000-60")
+    def test_is_the_one_due_first_that_nobody_reads(self, draft, reviewer, browser, inside):
+        first, second = draft(), draft(patient=PETROV)
+        client = browser(reviewer)
+        assert client.get("/queue/next/").url == first.url
+        assert client.get(f"/queue/next/?after={first.proposal.pk}").url == second.url
+        first.proposal.claimed_by = inside.person(Role.REVIEWER)
+        first.proposal.claimed_until = now() + timedelta(minutes=5)
+        first.proposal.save()
+        assert client.get("/queue/next/").url == second.url
+
+    def test_is_the_queue_when_nothing_is_left(self, reviewer, browser):
+        assert browser(reviewer).get("/queue/next/").url == "/queue/"
+        assert browser(reviewer).get("/queue/next/?after=x").status_code == 404

@@ -95,7 +95,7 @@ def test_a_difference_is_taken_once(draft, operator, browser, happened):
     assert found.owner == "Operator of Northgate"
     assert len(happened("intent:discrepancy:assigned")) == 1
     again = client.post(f"/worklist/differences/{found.pk}/take/", follow=True)
-    assert "has it already" in again.content.decode()
+    assert "has it by now" in again.content.decode()
     assert len(happened("intent:discrepancy:assigned")) == 1
 
 

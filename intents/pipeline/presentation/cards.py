@@ -26,6 +26,15 @@ from intents.queries.status import finality_sentence
 
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
+# What is done to an entry, before its name.
+_ACTS = {
+    "create": "{kind}, new",
+    "resolve": "{kind} resolved",
+    "discontinue": "{kind}, ended",
+    "cancel": "{kind}, cancelled",
+    "comment": "{kind}, comment",
+    "entered-in-error": "{kind}, entered in error",
+}
 
 
 def draw_card(
@@ -256,15 +265,11 @@ def _heading(one: OpenedChange, after: Mapping[str, Any]) -> str:
     if kind == "note":
         name = _words(one, "type", after.get("type") or one.now.get("type")) or "note"
         return {"create": f"{name}, new", "amend": f"Addendum to {name}"}.get(interaction, name)
-    if kind == "problem":
-        name = _words(one, "code", after.get("code") or one.now.get("code"))
-        act = {
-            "create": "Problem, new",
-            "resolve": "Problem resolved",
-            "entered-in-error": "Problem, entered in error",
-        }
-        return f"{act.get(interaction, 'Problem')}: {name}"
-    return f"{canonical.kind_label(kind)}: {interaction}"
+    model = canonical.kind_model(kind)
+    said = {**one.now, **after}
+    name = ", ".join(_words(one, n, said[n]) for n in model.named_by if said.get(n) is not None)
+    act = _ACTS.get(interaction, "").format(kind=model.label)
+    return f"{act or model.label}: {name}" if name else act or model.label
 
 
 def _delta(one: OpenedChange, rows: Sequence[Row], after: Mapping[str, Any]) -> str:
@@ -278,9 +283,8 @@ def _delta(one: OpenedChange, rows: Sequence[Row], after: Mapping[str, Any]) -> 
     changed = [r for r in rows if r.changed]
     if one.now:
         return "; ".join(f"{r.label}: {r.now or 'none'} → {r.will_be or 'none'}" for r in changed)
-    return ", ".join(
-        r.will_be for r in changed if r.name in ("code", "clinical_status", "verification")
-    )
+    brief = canonical.kind_model(one.intent.change_kind).brief
+    return ", ".join(r.will_be for r in changed if r.name in brief)
 
 
 def _card_risk(one: OpenedChange, rows: Sequence[Row]) -> str:
@@ -325,10 +329,9 @@ def _context(one: OpenedChange) -> tuple[ContextEntry, ...]:
 def _context_entry(kind: str, snapshot: Snapshot) -> ContextEntry:
     """An entry of the chart in words: its own fields where the portal knows the kind."""
     if kind != "note":
-        known = ("code", "clinical_status", "verification", "onset", "abatement")
         parts = [
             canonical.words(kind, name, snapshot.canonical[name])
-            for name in known
+            for name in canonical.kind_model(kind).brief
             if snapshot.canonical.get(name) is not None
         ]
         return ContextEntry(

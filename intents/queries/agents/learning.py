@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from ehr_adapters.canonical import base as canonical
+from intents.governance.encryption import CannotUnseal
 from intents.models import Intent, IntentVersion, ReviewDecision, WriteLedgerEntry
 from intents.queries.agents import cursors
 
@@ -40,7 +41,7 @@ class FeedbackItem:
     change: UUID
     ref: str
     reason_code: str
-    changed_fields: Sequence[str]
+    changed_fields: Sequence[str] | None
     status_code: int | None
     vendor_code: str
     sort_id: str
@@ -136,17 +137,25 @@ def _edited(
         .order_by("created_at", "pk")[: cursors.PAGE_SIZE]
     )
     for row in rows:
-        before = IntentVersion.objects.get(intent=row.intent_id, number=row.number - 1)
-        changed = canonical.changed_fields(
-            row.intent.change_kind, before.phi_json("content"), row.phi_json("content")
-        )
         yield _item(
             row.intent,
             at=row.created_at,
             event=Event.EDITED,
             sort_id=f"e{row.pk}",
-            changed_fields=[f"/{name}" for name in changed],
+            changed_fields=_changed(row),
         )
+
+
+def _changed(version: IntentVersion) -> Sequence[str] | None:
+    """Pointers to what an edit changed; None where one of the two versions cannot be opened any more."""
+    before = IntentVersion.objects.get(intent=version.intent_id, number=version.number - 1)
+    try:
+        changed = canonical.changed_fields(
+            version.intent.change_kind, before.phi_json("content"), version.phi_json("content")
+        )
+    except CannotUnseal:
+        return None
+    return [f"/{name}" for name in changed]
 
 
 def _answered(
@@ -180,7 +189,7 @@ def _item(
     event: Event,
     sort_id: str,
     reason_code: str = "",
-    changed_fields: Sequence[str] = (),
+    changed_fields: Sequence[str] | None = (),
     status_code: int | None = None,
     vendor_code: str = "",
 ) -> FeedbackItem:
@@ -191,7 +200,7 @@ def _item(
         change=intent.pk,
         ref=intent.ref,
         reason_code=reason_code,
-        changed_fields=list(changed_fields),
+        changed_fields=changed_fields,
         status_code=status_code,
         vendor_code=vendor_code,
         sort_id=sort_id,

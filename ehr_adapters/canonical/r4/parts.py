@@ -1,11 +1,13 @@
 """Parts that every R4 translation shares: codings, labels, and the reader that reports what it leaves. Pure."""
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ehr_adapters.canonical import codes
+from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
 
 AI_LABEL = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -39,6 +41,55 @@ class FhirForm:
 
     resource: dict[str, Any]
     uncarried: tuple[Uncarried, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a change is said: about whom ("Patient/1"), under which tag, and to which entry as it was read.
+
+    `tag_system` and `tag_value` make the identifier, `tag_short` stands in texts; `current` is the resource
+    as read, for every interaction with an entry that exists.
+    """
+
+    patient: str
+    tag_system: str
+    tag_value: str
+    tag_short: str
+    current: Mapping[str, Any] | None = None
+    content_type: str = "text/plain; charset=utf-8"
+
+    def entry(self) -> dict[str, Any]:
+        """A copy of the entry as it was read; raises `ChangeInvalid` when there is none."""
+        if self.current is None:
+            raise ChangeInvalid(
+                [ChangeIssue("", "missing-target", "The entry to change is not known.")]
+            )
+        return copy.deepcopy(dict(self.current))
+
+    def new(self, resource_type: str, *, sensitivity: str | None) -> dict[str, Any]:
+        """What every new resource begins with: labels and the tag's identifier."""
+        return {
+            "resourceType": resource_type,
+            "meta": {"security": security_labels(sensitivity)},
+            "identifier": [{"system": self.tag_system, "value": self.tag_value}],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """How one kind of change stands in FHIR R4.
+
+    `types` are the resource types of its entries, the first one where nothing else decides; `words` what a
+    sentence calls them; `searches` the search parameters, by type, that find the entries of a chart;
+    `is_active`: does an entry with this canonical value count as being there now?
+    """
+
+    write: Callable[[ChartChange, Destination], FhirForm]
+    read: Callable[["Taken"], "CanonicalForm"]
+    types: tuple[str, ...]
+    words: str
+    searches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_active: Callable[[Mapping[str, Any]], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ehr_adapters.canonical.r4_primitives import earliest_and_latest
+from ehr_adapters.canonical.strict.primitives import earliest_and_latest
 
 
 class Invariant(NamedTuple):

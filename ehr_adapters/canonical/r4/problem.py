@@ -1,6 +1,5 @@
 """A problem as a Condition, and back. Pure."""
 
-import copy
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,51 +13,39 @@ from ehr_adapters.canonical.declaration import (
     field_spec,
 )
 from ehr_adapters.canonical.problem import SIDES
-from ehr_adapters.canonical.r4_parts import (
+from ehr_adapters.canonical.r4.parts import (
     CanonicalForm,
+    Destination,
     FhirForm,
     Taken,
+    Translation,
     Uncarried,
     code_of,
     concept_of,
     concept_or_text,
-    security_labels,
     set_labels,
     take_sensitivity,
 )
 
 CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+_ACTIVE = frozenset({"active", "recurrence", "relapse"})
 CONDITION_CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
 
 
-def problem_to_fhir(
-    change: ChartChange,
-    *,
-    patient: str,
-    tag: tuple[str, str],
-    current: Mapping[str, Any] | None,
-) -> FhirForm:
+def problem_to_fhir(change: ChartChange, to: Destination) -> FhirForm:
     content = change.model_dump_canonical()
     removed: list[Uncarried] = []
     if change.interaction is Interaction.CREATE:
-        resource: dict[str, Any] = {
-            "resourceType": "Condition",
-            "meta": {"security": security_labels(content.get("sensitivity"))},
-            "identifier": [{"system": tag[0], "value": tag[1]}],
-        }
-    elif current is None:
-        raise ChangeInvalid(
-            [ChangeIssue("", "missing-target", "The entry to change is not known.")]
-        )
+        resource = to.new("Condition", sensitivity=content.get("sensitivity"))
     else:
-        resource = copy.deepcopy(dict(current))
+        resource = to.entry()
         set_labels(resource, content.get("sensitivity"))
     for name, put in _PROBLEM_WRITERS.items():
         if name in content:
             removed += put(resource, content[name])
         if name == "code" and change.interaction is Interaction.CREATE:
-            resource["subject"] = {"reference": patient}
+            resource["subject"] = {"reference": to.patient}
     if content.get("verification") == "entered-in-error":
         # R4 lets an entry in error have no status (con-5), and so no end either (con-4).
         resource.pop("clinicalStatus", None)
@@ -169,14 +156,29 @@ def _put_encounter(resource: dict[str, Any], value: str) -> list[Uncarried]:
 
 
 def _put_note(resource: dict[str, Any], value: str | None) -> list[Uncarried]:
-    # The words are new, so the old author and time do not stand beside them.
-    others = list(resource.get("note") or ())[1:]
-    notes = others if value is None else [{"text": value}, *others]
-    if notes:
-        resource["note"] = notes
-    else:
+    now = [one for one in resource.get("note") or () if isinstance(one, Mapping)]
+    if len(now) > 1:
+        raise ChangeInvalid(
+            [
+                ChangeIssue(
+                    "/note",
+                    "several-comments",
+                    f"The entry holds {len(now)} comments: which of them changes can only be said in the EHR.",
+                )
+            ]
+        )
+    if value is None:
         resource.pop("note", None)
-    return []
+    else:
+        resource["note"] = [{"text": value}]
+    # The words are new, so the old author and time do not stand beside them.
+    if not any(key != "text" for one in now for key in one):
+        return []
+    return [
+        Uncarried(
+            "/note", "The author and the time of the old comment go with its words.", removed=True
+        )
+    ]
 
 
 _PROBLEM_WRITERS: dict[str, Callable[[dict[str, Any], Any], list[Uncarried]]] = {
@@ -227,14 +229,25 @@ def read_problem(taken: Taken) -> CanonicalForm:
     if encounter:
         content["encounter"] = encounter
         taken.pop("encounter")
-    notes = taken.value.get("note")
-    if isinstance(notes, list) and notes and isinstance(notes[0], dict) and notes[0].get("text"):
-        content["note"] = notes[0].pop("text")
-        if not notes[0]:
-            del notes[0]
+    _read_notes(taken, content)
     taken.pop("subject")
     take_sensitivity(taken, content)
     return CanonicalForm("problem", content, taken.left(), taken.tags())
+
+
+def _read_notes(taken: Taken, content: dict[str, Any]) -> None:
+    """All comments, one under the other: what a reviewer is shown leaves none of them out."""
+    notes = taken.value.get("note")
+    if not isinstance(notes, list):
+        return
+    texts = [
+        one.pop("text")
+        for one in notes
+        if isinstance(one, dict) and isinstance(one.get("text"), str) and one["text"].strip()
+    ]
+    if texts:
+        content["note"] = "\n\n".join(texts)
+        taken.leave("note", [one for one in notes if one])
 
 
 def _choices_of(kind: str, name: str) -> tuple[str, ...]:
@@ -264,3 +277,18 @@ def _read_stage(taken: Taken, content: dict[str, Any]) -> None:
         stages[0].pop("summary")
         if not stages[0]:
             del stages[0]
+
+
+def _is_active(content: Mapping[str, Any]) -> bool:
+    return content.get("clinical_status", "active") in _ACTIVE and content.get(
+        "verification"
+    ) not in {"refuted", "entered-in-error"}
+
+
+PROBLEM = Translation(
+    write=problem_to_fhir,
+    read=read_problem,
+    types=("Condition",),
+    words="problems",
+    is_active=_is_active,
+)

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import copy
 import hashlib
 import re
 from collections.abc import Mapping
@@ -16,13 +15,14 @@ from ehr_adapters.canonical.declaration import (
     Interaction,
 )
 from ehr_adapters.canonical.note import note_text, read_note_text
-from ehr_adapters.canonical.r4_parts import (
+from ehr_adapters.canonical.r4.parts import (
     CanonicalForm,
+    Destination,
     FhirForm,
     Taken,
+    Translation,
     Uncarried,
     concept_of,
-    security_labels,
     set_labels,
     take_sensitivity,
 )
@@ -32,26 +32,16 @@ NOTE_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreferenc
 _SIGNATURE = {"preliminary": "unsigned", "final": "signed", "amended": "signed"}
 
 
-def note_to_fhir(
-    change: ChartChange,
-    *,
-    patient: str,
-    tag: tuple[str, str, str],
-    current: Mapping[str, Any] | None,
-    content_type: str,
-) -> FhirForm:
+def note_to_fhir(change: ChartChange, to: Destination) -> FhirForm:
     content = change.model_dump_canonical()
     uncarried = _unsaid_of_note(content)
     if change.interaction in {Interaction.CREATE, Interaction.AMEND}:
-        resource: dict[str, Any] = {
-            "resourceType": "DocumentReference",
-            "meta": {"security": security_labels(content.get("sensitivity"))},
-            "identifier": [{"system": tag[0], "value": tag[1]}],
+        resource = to.new("DocumentReference", sensitivity=content.get("sensitivity")) | {
             "status": "current",
             "docStatus": "preliminary",
             "type": concept_of([content["type"]]),
             "category": [{"coding": [{"system": NOTE_CATEGORY, "code": "clinical-note"}]}],
-            "subject": {"reference": patient},
+            "subject": {"reference": to.patient},
         }
         if "date" in content:
             resource["date"] = content["date"]
@@ -61,8 +51,8 @@ def note_to_fhir(
             resource["relatesTo"] = [
                 {"code": "appends", "target": {"reference": content["amends"]}}
             ]
-        text = note_text(sections=content["sections"], short=tag[2])
-        resource["content"] = [{"attachment": _text_attachment(text, content_type=content_type)}]
+        text = note_text(sections=content["sections"], short=to.tag_short)
+        resource["content"] = [{"attachment": _text_attachment(text, content_type=to.content_type)}]
         context: dict[str, Any] = {}
         if "encounter" in content:
             context["encounter"] = [{"reference": content["encounter"]}]
@@ -71,16 +61,14 @@ def note_to_fhir(
         if context:
             resource["context"] = context
         return FhirForm(resource, uncarried)
-    if current is None:
-        raise ChangeInvalid([ChangeIssue("", "missing-target", "The note to change is not known.")])
-    resource = copy.deepcopy(dict(current))
+    resource = to.entry()
     set_labels(resource, content.get("sensitivity"))
     if change.interaction is Interaction.ENTERED_IN_ERROR:
         resource["status"] = "entered-in-error"
         if "docStatus" in resource:
             resource["docStatus"] = "entered-in-error"
         return FhirForm(resource, uncarried)
-    before = read_note(Taken(copy.deepcopy(dict(current)), tag_system=tag[0])).content
+    before = read_note(Taken(to.entry(), tag_system=to.tag_system)).content
     place = _own_text_place(resource)
     if place is None:
         raise ChangeInvalid(
@@ -93,12 +81,12 @@ def note_to_fhir(
             ]
         )
     sections = change.applied_to(before)["sections"]
-    text = note_text(sections=sections, short=tag[2])
+    text = note_text(sections=sections, short=to.tag_short)
     attachment = resource["content"][place]["attachment"]
     for stale in ("hash", "size", "creation", "_data"):
         attachment.pop(stale, None)
     if _charset(str(attachment["contentType"])).lower() not in {"utf-8", "utf8"}:
-        attachment["contentType"] = content_type
+        attachment["contentType"] = to.content_type
     attachment["data"] = base64.b64encode(text.encode()).decode()
     if "date" in content:
         resource["date"] = content["date"]
@@ -280,3 +268,12 @@ def _described_pdf(attachment: Mapping[str, Any]) -> dict[str, Any] | None:
         "size": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
+
+
+NOTE = Translation(
+    write=note_to_fhir,
+    read=read_note,
+    types=("DocumentReference",),
+    words="notes",
+    is_active=lambda content: content.get("status") != "entered-in-error",
+)
