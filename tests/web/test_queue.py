@@ -308,9 +308,12 @@ class TestTheNextDraft:
         client = browser(reviewer)
         assert client.get("/queue/next/").url == first.url
         assert client.get(f"/queue/next/?after={first.proposal.pk}").url == second.url
-        first.proposal.claimed_by = inside.person(Role.REVIEWER)
-        first.proposal.claimed_until = now() + timedelta(minutes=5)
-        first.proposal.save()
+        first.proposal.claim(
+            reviewer=inside.person(Role.REVIEWER),
+            actor=BY["actor"],
+            at=now(),
+            lease=timedelta(minutes=5),
+        )
         assert client.get("/queue/next/").url == second.url
 
     def test_is_the_queue_when_nothing_is_left(self, reviewer, browser):
