@@ -309,7 +309,7 @@ class TestTheNextDraft:
         assert client.get("/queue/next/").url == first.url
         assert client.get(f"/queue/next/?after={first.proposal.pk}").url == second.url
         first.proposal.claim(
-            reviewer=inside.person(Role.REVIEWER),
+            reviewer=inside.person(Role.OPERATOR),
             actor=BY["actor"],
             at=now(),
             lease=timedelta(minutes=5),
