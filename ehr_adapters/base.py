@@ -14,7 +14,6 @@ from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
     Comparison,
-    Interaction,
     field_spec,
     fields,
     kind_label,
@@ -218,8 +217,7 @@ class EhrAdapter(ABC):
         self, change: ChartChange, *, capability: Capability, baseline: Baseline
     ) -> ChartChange:
         visit = baseline.visit
-        is_new = change.interaction in {Interaction.CREATE, Interaction.AMEND}
-        if visit is not None and is_new:
+        if visit is not None and change.rule.makes_entry:
             change = change.completed(encounter=visit.reference)
         if capability.needs_encounter and "encounter" not in change.given:
             raise self._cannot(

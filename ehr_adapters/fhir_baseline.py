@@ -11,6 +11,7 @@ from ehr_adapters.canonical.base import all_kinds
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import (
     CanonicalForm,
+    about_whom,
     comparable,
     described,
     from_fhir,
@@ -159,12 +160,14 @@ class FhirBaseline(EhrAdapter):
         reader: FhirReader,
         unreadable: list[Unreadable],
     ) -> list[Snapshot]:
-        about = [("patient", self._patient_parameter(patient.id))]
+        kept = translation(request.kind)
+        if not kept.by_patient:
+            return []
+        about = [(kept.by_patient, self._patient_parameter(patient.id))]
         if request.kind == "note":
             if not request.encounter:
                 return []
             about.append(("encounter", _local(request.encounter, "Encounter")))
-        kept = translation(request.kind)
         snapshots = []
         for resource_type in kept.types:
             found = self._searched(
@@ -270,8 +273,6 @@ class FhirBaseline(EhrAdapter):
         meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
         full = reader.with_texts(resource) if reader and kind == "note" else resource
         form = self._canonical(full, kind=kind) if kind else CanonicalForm(kind="", content={})
-        about = resource.get("subject") or resource.get("patient") or {}
-        subject = about.get("reference", "") if isinstance(about, dict) else ""
         resource_type = str(resource.get("resourceType", ""))
         return Snapshot(
             role=role,
@@ -280,9 +281,7 @@ class FhirBaseline(EhrAdapter):
             raw=dumps(resource),
             read_at=at,
             kind=kind,
-            patient=_relative(str(subject), base_url)
-            if resource_type != "Patient"
-            else f"Patient/{resource.get('id', '')}",
+            patient=about_whom(resource, base_url=base_url),
             canonical=form.content,
             comparable=self._comparable(full, kind=kind),
             version_id=str((meta or {}).get("versionId", "")),
@@ -454,11 +453,6 @@ def _local(reference: str, *types: str) -> str:
     if not reference or reference.partition("/")[0] in types:
         return reference
     return f"{types[0]}/{reference}"
-
-
-def _relative(reference: str, base_url: str) -> str:
-    base = base_url.rstrip("/") + "/"
-    return reference.removeprefix(base).split("/_history/", 1)[0]
 
 
 def _unreadable(what: str, words: str, failed: AdapterError) -> Unreadable:

@@ -16,9 +16,9 @@ from ehr_adapters.canonical import strict_r4
 from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
-    Interaction,
     changed_fields,
     fhir_type,
+    makes_entry,
     read_change,
 )
 from ehr_adapters.canonical.exact_json import dumps, loads
@@ -109,7 +109,7 @@ class FhirHttpAdapter(FhirBaseline):
         offer: Mapping[str, Any] | None,
         version: str,
     ) -> dict[str, Any]:
-        is_new = capability.interaction in {Interaction.CREATE, Interaction.AMEND}
+        is_new = makes_entry(capability.kind, capability.interaction)
         wanted = "create" if is_new else "update"
         codes = {one.get("code") for one in (offer or {}).get("interaction") or ()}
         if not version.startswith("4."):
@@ -162,7 +162,7 @@ class FhirHttpAdapter(FhirBaseline):
             raise self._cannot(
                 change, [Issue("patient-unknown", "", "The patient is not known to the EHR.")]
             )
-        is_new = change.interaction in {Interaction.CREATE, Interaction.AMEND}
+        is_new = change.rule.makes_entry
         target = None if is_new else baseline.target
         current = loads(target.raw) if target is not None else None
         try:

@@ -41,6 +41,7 @@ from ehr_adapters.canonical.declaration import (
     interactions,
     kind_label,
     kind_model,
+    makes_entry,
 )
 from ehr_adapters.canonical.parsing import parse_change, read_change
 from ehr_adapters.canonical.schema import json_schema
@@ -74,6 +75,7 @@ __all__ = [
     "json_schema",
     "kind_label",
     "kind_model",
+    "makes_entry",
     "normal_text",
     "parse_change",
     "read_change",

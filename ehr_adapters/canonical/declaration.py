@@ -47,11 +47,13 @@ class Control(StrEnum):
     CODE = "code"
     CODES = "codes"
     CHOICE = "choice"
+    CHOICES = "choices"
     LINE = "line"
     TEXT = "text"
     DATE = "date"
     INSTANT = "instant"
     REFERENCE = "reference"
+    REFERENCES = "references"
     SECTIONS = "sections"
     ATTACHMENTS = "attachments"
     RELEASE = "release"
@@ -164,7 +166,8 @@ class InteractionRule:
     """Which fields one interaction takes.
 
     `fixed` values follow from the word itself ("resolve" sets the status) and need not be sent;
-    `choices` narrows a field's values; `removable` fields may be sent as null: take it away.
+    `choices` narrows a field's values; `removable` fields may be sent as null: take it away; `beside`: the
+    target stays as it is and an entry of its own is made beside it, as an addendum is.
     """
 
     required: frozenset[str] = frozenset()
@@ -173,11 +176,17 @@ class InteractionRule:
     fixed: tuple[tuple[str, str], ...] = ()
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     needs_target: bool = True
+    beside: bool = False
     meaning: str = ""
 
     @property
     def allowed(self) -> frozenset[str]:
         return self.required | self.optional | self.removable | {name for name, _ in self.fixed}
+
+    @property
+    def makes_entry(self) -> bool:
+        """A new entry comes of it; else an entry that exists is changed."""
+        return self.beside or not self.needs_target
 
 
 class ChangeIssue(NamedTuple):
@@ -300,6 +309,11 @@ def fhir_type(kind: str) -> str:
 
 def interactions(kind: str) -> tuple[Interaction, ...]:
     return tuple(kind_model(kind).rules)
+
+
+def makes_entry(kind: str, interaction: str) -> bool:
+    """Does a new entry come of this interaction? Else an entry that exists is changed."""
+    return interaction_rule(kind_model(kind), interaction).makes_entry
 
 
 def declared_fields(model: type[ChartChange]) -> dict[str, ChartField]:

@@ -20,7 +20,7 @@ from ehr_adapters.canonical.r4.parts import (
     Translation,
     Uncarried,
 )
-from ehr_adapters.canonical.r4.people import described, identity_of, visit_of
+from ehr_adapters.canonical.r4.people import about_whom, described, identity_of, visit_of
 from ehr_adapters.canonical.r4.problem import PROBLEM
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Destination",
     "FhirForm",
     "Uncarried",
+    "about_whom",
     "attachment_text",
     "comparable",
     "described",

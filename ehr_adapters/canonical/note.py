@@ -272,6 +272,7 @@ class Note(ChartChange):
             required=frozenset({"amends", "type", "status", "sections"}),
             optional=_ALL_BUT_MODE,
             choices=(("status", ("unsigned",)),),
+            beside=True,
             meaning="an addendum to a signed note",
         ),
         Interaction.ENTERED_IN_ERROR: InteractionRule(

@@ -19,6 +19,7 @@ from ehr_adapters.canonical.base import (
     changed_fields,
     fields,
     kind_label,
+    makes_entry,
     visible_text,
     words,
 )
@@ -177,13 +178,13 @@ def line_of(intent: Intent) -> ChangeLine:
     if content is None:
         return ChangeLine(Delta(kind_label(kind), ", what is stored cannot be opened"), "high")
     target: dict[str, Any] = {}
-    if intent.interaction not in _NEW_ENTRY:
+    if not makes_entry(kind, intent.interaction):
         target = (baseline_of(intent).get("target") or {}).get("canonical") or {}
     after = {name: value for name, value in {**target, **content}.items() if value is not None}
     specs = {spec.name: spec for spec in fields(kind)}
     changed = [specs[name] for name in changed_fields(kind, target, after)]
     # What the change says first, whose words and which visit it hangs on last.
-    changed.sort(key=lambda spec: spec.control is Control.REFERENCE)
+    changed.sort(key=lambda spec: spec.control in {Control.REFERENCE, Control.REFERENCES})
     delta = _delta(intent, specs=specs, target=target, after=after, changed=changed)
     return ChangeLine(delta, _risk(intent, changed))
 
@@ -200,7 +201,7 @@ def _delta(
     verb = _VERBS.get(intent.interaction, f", {intent.interaction.replace('-', ' ')}")
     principal = _principal(specs, target or after)
     subject = _said(principal, (target or after).get(principal.name)) if principal else ""
-    if intent.interaction in _NEW_ENTRY:
+    if makes_entry(intent.change_kind, intent.interaction):
         extra = [s for s in changed if s.control is Control.SECTIONS]
         more = ", ".join(_said(spec, after[spec.name]) for spec in extra)
         return Delta(label, verb, new=subject or "new entry", more=more)
@@ -218,7 +219,6 @@ def _delta(
     )
 
 
-_NEW_ENTRY = frozenset({Interaction.CREATE.value, Interaction.AMEND.value})
 _VERBS: dict[str, str] = {
     Interaction.CREATE: ", add",
     Interaction.UPDATE: "",
@@ -243,6 +243,8 @@ def _said(spec: FieldSpec, value: Any) -> str:
         return ""
     if spec.control is Control.SECTIONS:
         return wording.counted(len(value), "section")
+    if spec.control is Control.REFERENCES:
+        return wording.counted(len(value), "entry", "entries")
     if spec.control is Control.REFERENCE:
         return (
             f"another {spec.refers_to[0].lower()}" if len(spec.refers_to) == 1 else "another entry"

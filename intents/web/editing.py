@@ -43,7 +43,7 @@ class ChangeForm(forms.Form):
         self.specs = {
             s.name: s
             for s in fields(kind, interaction)
-            if s.name not in _FIXED and s.control is not Control.REFERENCE
+            if s.name not in _FIXED and s.control not in {Control.REFERENCE, Control.REFERENCES}
         }
         for name, spec in self.specs.items():
             value = self.content.get(name)
@@ -122,6 +122,13 @@ def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms
             if not spec.required:
                 choices = [("", "not stated"), *choices]
             return forms.ChoiceField(choices=choices, initial=value or "", **common)
+        case Control.CHOICES:
+            return forms.MultipleChoiceField(
+                choices=spec.choices,
+                initial=value or [],
+                widget=forms.CheckboxSelectMultiple,
+                **common,
+            )
         case Control.CODE | Control.CODES:
             return _code_field(spec, value, known_codes, common)
         case Control.TEXT:
@@ -187,7 +194,7 @@ def _content(spec: FieldSpec, given: Any, before: Any) -> Any:
             return (
                 before if isinstance(before, dict) and key_of(before) == given else code_of(given)
             )
-        case Control.CHOICE | Control.DATE:
+        case Control.CHOICE | Control.CHOICES | Control.DATE:
             return given
         case _:
             if isinstance(before, dict):

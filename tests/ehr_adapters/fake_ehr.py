@@ -160,6 +160,19 @@ def document(*, signed: bool = False, text: str | None = None, **more: Any) -> d
     } | more
 
 
+# The entry of each kind that the chart holds, for interactions with one.
+HELD: dict[str, Callable[[], dict[str, Any]]] = {
+    "note": document,
+    "problem": condition,
+}
+
+
+def held(kind: str) -> str:
+    """The reference of the entry of a kind that the chart holds."""
+    entry = HELD[kind]()
+    return f"{entry['resourceType']}/{entry['id']}"
+
+
 def outcome(
     code: str, *, severity: str = "error", text: str = "", number: str = "", place: str = ""
 ) -> dict[str, Any]:
@@ -193,8 +206,7 @@ class FakeEhr:
             for r in (
                 patient(),
                 encounter(),
-                condition(),
-                document(),
+                *(make() for make in HELD.values()),
                 {"resourceType": "Practitioner", "id": "pr-1", "name": [{"family": "Vela"}]},
             )
         }

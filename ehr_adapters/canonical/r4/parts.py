@@ -81,7 +81,8 @@ class Translation:
 
     `types` are the resource types of its entries, the first one where nothing else decides; `words` what a
     sentence calls them; `searches` the search parameters, by type, that find the entries of a chart;
-    `is_active`: does an entry with this canonical value count as being there now?
+    `is_active`: does an entry with this canonical value count as being there now? `by_patient`: the search
+    parameter that names the patient, "" for entries that are not looked for beside another.
     """
 
     write: Callable[[ChartChange, Destination], FhirForm]
@@ -90,6 +91,7 @@ class Translation:
     words: str
     searches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_active: Callable[[Mapping[str, Any]], bool] = bool
+    by_patient: str = "patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ class Taken:
 
     def tags(self) -> tuple[str, ...]:
         listed = self.value.get("identifier")
+        # A questionnaire's answers have room for one identifier only.
+        listed = [listed] if isinstance(listed, dict) else listed
         if not isinstance(listed, list) or not self.tag_system:
             return ()
         ours = [i for i in listed if isinstance(i, dict) and i.get("system") == self.tag_system]
@@ -237,6 +241,8 @@ class Taken:
             if meta:
                 rest["meta"] = meta
         identifiers = rest.get("identifier")
+        if isinstance(identifiers, dict) and identifiers.get("system") == self.tag_system:
+            del rest["identifier"]
         if isinstance(identifiers, list):
             others = [
                 i

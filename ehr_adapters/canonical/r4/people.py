@@ -77,6 +77,16 @@ def _person_name(name: Mapping[str, Any]) -> PersonName:
     )
 
 
+def about_whom(resource: Mapping[str, Any], *, base_url: str = "") -> str:
+    """The patient ("Patient/7") that a resource is about, by whichever element its type says so; "" for none."""
+    if resource.get("resourceType") == "Patient":
+        return f"Patient/{resource.get('id', '')}"
+    named = [resource.get(name) for name in ("subject", "patient", "for")]
+    named += [participant.get("actor") for participant in _list(resource, "participant")]
+    found = (_reference(one, base_url=base_url) for one in named)
+    return next((one for one in found if one.startswith("Patient/")), "")
+
+
 def visit_of(resource: Mapping[str, Any], *, base_url: str = "") -> VisitState:
     """The state of one Encounter."""
     status = str(resource.get("status", ""))

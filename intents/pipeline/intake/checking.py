@@ -13,8 +13,6 @@ from ehr_adapters.canonical import base as canonical
 from intents.pipeline.intake.body import ChangeBody, EvidenceBody, Issue, ProposalBody
 from intents.pipeline.intake.strict_json import strings
 
-_NEW_ENTRIES = frozenset({canonical.Interaction.CREATE, canonical.Interaction.AMEND})
-
 
 @dataclass(frozen=True, slots=True)
 class CheckedChange:
@@ -83,8 +81,7 @@ def check_changes(body: ProposalBody) -> list[CheckedChange]:
         content = dict(change.content)
         rule = _rule_of(change)
         if rule is not None:
-            is_new = change.interaction in _NEW_ENTRIES
-            if body.encounter and "encounter" in rule.allowed and is_new:
+            if body.encounter and "encounter" in rule.allowed and rule.makes_entry:
                 # The proposal's visit holds for every new entry whose content names none. An entry
                 # that exists keeps its own visit, unless the agent asks to change just that.
                 content.setdefault("encounter", body.encounter)

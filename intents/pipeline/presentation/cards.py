@@ -48,7 +48,7 @@ def draw_card(
 ) -> Card:
     intent, change = one.intent, one.change
     after = _after(one, change)
-    is_new = intent.interaction in ("create", "amend")
+    is_new = canonical.makes_entry(intent.change_kind, intent.interaction)
     statements: list[Statement] = []
     sections: list[SectionView] = []
     if "sections" in after:
@@ -312,17 +312,14 @@ def _context(one: OpenedChange) -> tuple[ContextEntry, ...]:
     """What the chart holds beside the change: entries of the same kind, newest first."""
     entries = one.baseline.neighbours(one.intent.change_kind)
     target = one.baseline.target.reference if one.baseline.target else ""
+    beside = canonical.makes_entry(one.intent.change_kind, one.intent.interaction)
     out = []
     for snapshot in entries:
-        if snapshot.reference == target and one.intent.interaction != "amend":
+        if snapshot.reference == target and not beside:
             continue
         out.append(_context_entry(one.intent.change_kind, snapshot))
-    if (
-        one.intent.interaction == "amend"
-        and one.baseline.target
-        and target not in {s.reference for s in entries}
-    ):
-        out.insert(0, _context_entry("note", one.baseline.target))
+    if beside and one.baseline.target and target not in {s.reference for s in entries}:
+        out.insert(0, _context_entry(one.intent.change_kind, one.baseline.target))
     return tuple(out[:12])
 
 

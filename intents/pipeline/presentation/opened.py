@@ -37,7 +37,8 @@ class OpenedChange:
     @property
     def now(self) -> Mapping[str, Any]:
         target = self.baseline.target
-        return target.canonical if target and self.intent.interaction != "amend" else {}
+        beside = canonical.makes_entry(self.intent.change_kind, self.intent.interaction)
+        return target.canonical if target and not beside else {}
 
 
 class Numbers:

@@ -181,7 +181,7 @@ def _lanes(*, intent: Intent, version: IntentVersion, held: scopes.Held | None) 
 
 def _content_facts(intent: Intent, *, draft: Draft, baseline: Baseline | None) -> PolicyContext:
     target = baseline.target if baseline else None
-    before = dict(target.canonical) if target and draft.interaction != "amend" else {}
+    before = dict(target.canonical) if target and not draft.is_new else {}
     after = draft.change.applied_to(before) if draft.change else {**before, **draft.content}
     context = PolicyContext(
         change_id=str(intent.pk),

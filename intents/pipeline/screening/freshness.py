@@ -232,7 +232,7 @@ def _visit_moved(intent: Intent, then: Baseline, now: Baseline, *, needs_open: b
     if now.visit is None or now.visit.patient != then.visit.patient:
         return "The visit is no longer this patient's."
     # What changes an entry that exists goes into no visit: that people close theirs is as it should be.
-    is_new = intent.interaction in (canonical.Interaction.CREATE, canonical.Interaction.AMEND)
+    is_new = canonical.makes_entry(intent.change_kind, intent.interaction)
     matters = needs_open or (is_new and then.visit.open)
     return "The visit was closed." if matters and not now.visit.open else ""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ehr_adapters.canonical.base import ChangeIssue, ChartChange
+from ehr_adapters.canonical.base import ChangeIssue, ChartChange, makes_entry
 from intents.pipeline.support.judging import Quote, SourceText
 
 
@@ -69,4 +69,4 @@ class Draft:
 
     @property
     def is_new(self) -> bool:
-        return self.interaction in {"create", "amend"}
+        return makes_entry(self.kind, self.interaction)
