@@ -153,7 +153,7 @@ class Quantity(Part):
 
     @property
     def words(self) -> str:
-        return f"{self.value} {units.unit_words(self.unit)}"
+        return units.amount_words(self.value, self.unit)
 
 
 class QuantityRange(Part):

@@ -17,10 +17,13 @@ class Unit:
     factor: Fraction
     words: str
     offset: Fraction = Fraction(0)
+    one: str = ""
 
 
-def _unit(dimension: str, factor: str | int, words: str, offset: str | int = 0) -> Unit:
-    return Unit(dimension, Fraction(factor), words, Fraction(offset))
+def _unit(
+    dimension: str, factor: str | int, words: str, offset: str | int = 0, *, one: str = ""
+) -> Unit:
+    return Unit(dimension, Fraction(factor), words, Fraction(offset), one)
 
 
 # The words are those that the Joint Commission and ISMP ask for: "mcg" for ug, "units" for [iU].
@@ -34,14 +37,14 @@ UNITS: Mapping[str, Unit] = {
     "[oz_av]": _unit("mass", "45359237/1600000", "oz"),
     "L": _unit("volume", 1000, "L"),
     "mL": _unit("volume", 1, "mL"),
-    "[iU]": _unit("international units", 1, "units"),
+    "[iU]": _unit("international units", 1, "units", one="unit"),
     "meq": _unit("equivalents", 1, "mEq"),
     "mmol": _unit("amount", 1, "mmol"),
-    "{tablet}": _unit("tablets", 1, "tablets"),
-    "{capsule}": _unit("capsules", 1, "capsules"),
-    "{puff}": _unit("puffs", 1, "puffs"),
-    "{drop}": _unit("drops", 1, "drops"),
-    "{patch}": _unit("patches", 1, "patches"),
+    "{tablet}": _unit("tablets", 1, "tablets", one="tablet"),
+    "{capsule}": _unit("capsules", 1, "capsules", one="capsule"),
+    "{puff}": _unit("puffs", 1, "puffs", one="puff"),
+    "{drop}": _unit("drops", 1, "drops", one="drop"),
+    "{patch}": _unit("patches", 1, "patches", one="patch"),
     "m": _unit("length", 100, "m"),
     "cm": _unit("length", 1, "cm"),
     "[in_i]": _unit("length", "254/100", "in"),
@@ -61,14 +64,14 @@ UNITS: Mapping[str, Unit] = {
     "mL/min": _unit("clearance", 1, "mL/min"),
     "mg/g": _unit("mass ratio", 1, "mg/g"),
     "{INR}": _unit("INR", 1, "INR"),
-    "{score}": _unit("score", 1, "points"),
+    "{score}": _unit("score", 1, "points", one="point"),
     "min": _unit("time", "1/60", "min"),
     "h": _unit("time", 1, "h"),
-    "d": _unit("time", 24, "days"),
-    "wk": _unit("time", 168, "weeks"),
+    "d": _unit("time", 24, "days", one="day"),
+    "wk": _unit("time", 168, "weeks", one="week"),
     # A month and a year are no fixed number of days: each is a dimension of its own.
-    "mo": _unit("months", 1, "months"),
-    "a": _unit("months", 12, "years"),
+    "mo": _unit("months", 1, "months", one="month"),
+    "a": _unit("months", 12, "years", one="year"),
 }
 
 MASS = ("mg", "ug", "g", "kg")
@@ -86,12 +89,24 @@ def unit_words(unit: str) -> str:
     return known.words if known else unit
 
 
+def amount_words(value: str, unit: str) -> str:
+    """An amount as a clinician reads it: "10 mg", "1 tablet", "2 tablets"."""
+    known = UNITS.get(unit)
+    return f"{value} {known.one if known and known.one and value == '1' else unit_words(unit)}"
+
+
 def base_value(value: str, unit: str) -> tuple[str, Fraction]:
     """(dimension, value in its base unit), exact; an unknown unit is a dimension of its own."""
     known = UNITS.get(unit)
     if known is None:
         return f"unit {unit}", Fraction(value)
     return known.dimension, Fraction(value) * known.factor + known.offset
+
+
+def base_amount(amount: Fraction, unit: str) -> Fraction:
+    """An exact amount in the base unit of its dimension."""
+    known = UNITS.get(unit)
+    return amount if known is None else amount * known.factor + known.offset
 
 
 def same_dimension(one: str, other: str) -> bool:
