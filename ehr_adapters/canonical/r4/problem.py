@@ -5,14 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ehr_adapters.canonical import codes
-from ehr_adapters.canonical.declaration import (
-    ChangeInvalid,
-    ChangeIssue,
-    ChartChange,
-    Interaction,
-    field_spec,
-)
+from ehr_adapters.canonical.declaration import ChartChange, Interaction, field_spec
 from ehr_adapters.canonical.problem import SIDES
+from ehr_adapters.canonical.r4.annotations import put_comment, read_comments
 from ehr_adapters.canonical.r4.parts import (
     CanonicalForm,
     Destination,
@@ -155,32 +150,6 @@ def _put_encounter(resource: dict[str, Any], value: str) -> list[Uncarried]:
     return []
 
 
-def _put_note(resource: dict[str, Any], value: str | None) -> list[Uncarried]:
-    now = [one for one in resource.get("note") or () if isinstance(one, Mapping)]
-    if len(now) > 1:
-        raise ChangeInvalid(
-            [
-                ChangeIssue(
-                    "/note",
-                    "several-comments",
-                    f"The entry holds {len(now)} comments: which of them changes can only be said in the EHR.",
-                )
-            ]
-        )
-    if value is None:
-        resource.pop("note", None)
-    else:
-        resource["note"] = [{"text": value}]
-    # The words are new, so the old author and time do not stand beside them.
-    if not any(key != "text" for one in now for key in one):
-        return []
-    return [
-        Uncarried(
-            "/note", "The author and the time of the old comment go with its words.", removed=True
-        )
-    ]
-
-
 _PROBLEM_WRITERS: dict[str, Callable[[dict[str, Any], Any], list[Uncarried]]] = {
     "clinical_status": _put_status("clinicalStatus", CLINICAL_STATUS),
     "verification": _put_status("verificationStatus", VERIFICATION),
@@ -192,7 +161,7 @@ _PROBLEM_WRITERS: dict[str, Callable[[dict[str, Any], Any], list[Uncarried]]] = 
     "onset": _put_date("onset"),
     "abatement": _put_date("abatement"),
     "stage": _put_stage,
-    "note": _put_note,
+    "note": put_comment,
 }
 
 
@@ -229,25 +198,10 @@ def read_problem(taken: Taken) -> CanonicalForm:
     if encounter:
         content["encounter"] = encounter
         taken.pop("encounter")
-    _read_notes(taken, content)
+    read_comments(taken, content)
     taken.pop("subject")
     take_sensitivity(taken, content)
     return CanonicalForm("problem", content, taken.left(), taken.tags())
-
-
-def _read_notes(taken: Taken, content: dict[str, Any]) -> None:
-    """All comments, one under the other: what a reviewer is shown leaves none of them out."""
-    notes = taken.value.get("note")
-    if not isinstance(notes, list):
-        return
-    texts = [
-        one.pop("text")
-        for one in notes
-        if isinstance(one, dict) and isinstance(one.get("text"), str) and one["text"].strip()
-    ]
-    if texts:
-        content["note"] = "\n\n".join(texts)
-        taken.leave("note", [one for one in notes if one])
 
 
 def _choices_of(kind: str, name: str) -> tuple[str, ...]:
