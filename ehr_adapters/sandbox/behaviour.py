@@ -8,7 +8,9 @@ from ehr_adapters.sandbox.models import SandboxSetting
 
 GENERIC = "generic"
 EPIC = "epic"
-VENDORS = (GENERIC, EPIC)
+VERADIGM = "veradigm"
+ATHENA = "athenahealth"
+VENDORS = (GENERIC, EPIC, VERADIGM, ATHENA)
 
 _TOKEN_SECONDS = settings.PRACTICE_TOKEN_SECONDS  # type: ignore[misc]  # of this process alone
 
@@ -27,6 +29,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "update_creates": False,
         "identifiers_kept": True,
         "security_labels_kept": True,  # meta.security comes back
+        "not_offered": [],  # "Condition.update": taken out of /metadata and refused
         "index_lag_ms": 0,
     },
     EPIC: {
@@ -34,6 +37,36 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "identifiers_kept": False,  # unknown; no is the safe assumption
         "drafts_listed": False,  # unknown whether a search shows unsigned notes; reading by id does
         "flowsheet_rows": FLOWSHEET_ROWS,
+        "not_offered": [],
+        "index_lag_ms": 0,
+    },
+    VERADIGM: {
+        "token_seconds": _TOKEN_SECONDS,
+        "identifiers_kept": False,  # unknown; no is the safe assumption
+        "drafts_listed": True,  # inferred: a search shows unsigned notes as well
+        # both, location, body or empty: what the answer to a FHIR create names is not documented.
+        "create_answer": "both",
+        # Rows that the client may not see are marked as redacted instead of left out: these types.
+        "redacted_types": [],
+        "not_offered": [],
+        "index_lag_ms": 0,
+        "unity_idle_seconds": 1200,
+        # Actions that this practice has licensed; the others are answered with an Error.
+        "unity_licence": [
+            "GetServerInfo", "GetUserAuthentication", "SaveNote", "SaveProblemsData", "SaveAllergy",
+            "SaveVitalsData", "SaveHistoricalRx", "SaveDocumentImage", "SaveTask",
+        ],  # fmt: skip
+        "unity_text_error": "",  # not empty: every Save action answers this text as its Error
+    },
+    ATHENA: {
+        "token_seconds": _TOKEN_SECONDS,
+        "identifiers_kept": True,
+        "token_mints_per_minute": 50,  # 50 in production, 5 in preview; then 429 until the minute is over
+        "calls_per_day": 50_000,  # until midnight GMT
+        "merged_patient_refused": False,  # what a write to a merged record does is not documented
+        "closed_visit_error": "The encounter is closed.",  # the exact words are not documented
+        "section_notes_append": True,
+        "not_offered": [],
         "index_lag_ms": 0,
     },
 }

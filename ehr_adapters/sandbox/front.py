@@ -34,7 +34,7 @@ class Front(Endpoint):
         """The answer to a request. Raises RequestRefused."""
         if call.path == "metadata":
             return (
-                json_answer(200, self.capability_statement(call))
+                json_answer(200, self._offered(self.capability_statement(call)))
                 if call.method == "GET"
                 else self._no_method()
             )
@@ -87,7 +87,9 @@ class Front(Endpoint):
         raise RequestRefused(405, "not-supported", "This interaction is not supported.")
 
     def permit(self, call: Call, interaction: str, type: str) -> None:
-        """Raises RequestRefused (403) unless the token's scopes allow the interaction."""
+        """Raises RequestRefused unless the interaction is offered (405) and the token's scopes allow it (403)."""
+        if f"{type}.{interaction}" in self._withdrawn():
+            self._no_method()
         if not scopes.permitting(scopes=call.scopes, type=type, right=RIGHTS[interaction]):
             raise self._insufficient_scope()
 
@@ -428,6 +430,21 @@ class Front(Endpoint):
             if milliseconds
             else None
         )
+
+    def _withdrawn(self) -> list[str]:
+        withdrawn: list[str] = behaviour.all_of(self.vendor).get("not_offered", [])
+        return withdrawn
+
+    def _offered(self, statement: dict[str, Any]) -> dict[str, Any]:
+        """The statement without what this installation has switched off."""
+        withdrawn = self._withdrawn()
+        for resource in statement["rest"][0]["resource"]:
+            resource["interaction"] = [
+                each
+                for each in resource["interaction"]
+                if f"{resource['type']}.{each['code']}" not in withdrawn
+            ]
+        return statement
 
     def _no_method(self) -> Answer:
         raise RequestRefused(405, "not-supported", "This interaction is not supported.")

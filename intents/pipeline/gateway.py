@@ -106,6 +106,20 @@ def capability(*, connection: EhrConnection, kind: str, interaction: str) -> Cap
     return capabilities_for(connection=connection).get(kind, interaction)
 
 
+def withdrawn(*, connection: EhrConnection) -> tuple[Capability, ...]:
+    """What the adapter could say and this EHR did not offer when it was last asked, with the sentence why."""
+    return _withdrawn(connection, capabilities_for(connection=connection))
+
+
+def _withdrawn(connection: EhrConnection, found: CapabilitySet) -> tuple[Capability, ...]:
+    declared = registry.declared_capabilities(connection.kind, connection.settings)
+    return tuple(
+        found.lookup(each.kind, each.interaction) or each
+        for each in declared
+        if each.supported and not found.may(each.kind, each.interaction)
+    )
+
+
 def discover(*, connection: EhrConnection, at: datetime) -> CapabilitySet:
     """What the EHR itself admits today, with evidence. Asks the EHR; raises its errors."""
     return _adapter(connection, with_key=True).discover(at=at)
@@ -133,9 +147,25 @@ def probe_due(*, at: datetime) -> int:
                     pk=connection_id
                 )
                 answer = _as_kept(found.to_json(), connection.capabilities)
-                connection.note_probe(capabilities=answer, actor=actor, at=at)
+                before = (
+                    {_name(c) for c in withdrawn(connection=connection)}
+                    if connection.capabilities
+                    else set()
+                )
+                now = {_name(c) for c in _withdrawn(connection, found)}
+                connection.note_probe(
+                    capabilities=answer,
+                    withdrawn=now - before,
+                    restored=before - now,
+                    actor=actor,
+                    at=at,
+                )
             answered += 1
     return answered
+
+
+def _name(capability: Capability) -> str:
+    return f"{capability.kind} {capability.interaction}"
 
 
 def _as_kept(found: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from ehr_adapters.canonical.base import kind_label
 from intents.governance import switches
 from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget
 from intents.governance.roles import Permission, permits
+from intents.pipeline import gateway
 from intents.queries import writing
 from intents.web.access import PortalRequest, page
 
@@ -45,12 +47,24 @@ def writing_page(request: PortalRequest) -> HttpResponse:
         request,
         "intents/writing.html",
         {
-            "connections": writing.connections(tenant=membership.tenant),
+            "connections": [
+                (status, _not_offered(status.id))
+                for status in writing.connections(tenant=membership.tenant)
+            ],
             "switches": listed,
             "may_stop": permits(membership, Permission.STOP_WRITING),
             "zone": membership.tenant.time_zone,
         },
     )
+
+
+def _not_offered(connection_id: UUID) -> list[str]:
+    """What the EHR did not offer when it was last asked, though its adapter could say it: one sentence each."""
+    connection = EhrConnection.objects.get(pk=connection_id)
+    return [
+        f"{kind_label(each.kind)}, {each.interaction}: {each.sentence}"
+        for each in gateway.withdrawn(connection=connection)
+    ]
 
 
 @require_POST

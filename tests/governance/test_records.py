@@ -183,8 +183,8 @@ class TestConnections:
         connection = add_connection(clinic)
         with transaction.atomic():
             for _ in range(2):
-                connection.note_probe(capabilities={"a": 1}, **BY)
-            connection.note_probe(capabilities={"a": 2}, **BY)
+                connection.note_probe(capabilities={"a": 1}, withdrawn=(), restored=(), **BY)
+            connection.note_probe(capabilities={"a": 2}, withdrawn=(), restored=(), **BY)
 
         assert AuditEvent.objects.filter(tag="governance:connection:probed").count() == 2
         assert connection.probed_at == AT

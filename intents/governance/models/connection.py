@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Self
@@ -147,13 +148,31 @@ class EhrConnection(TenantOwned, Governed):
             self.write_back_enabled = True
             self.keep(tag=AuditTag.GOVERNANCE_CONNECTION_RESUMED, actor=actor, at=at, reason=reason)
 
-    def note_probe(self, *, capabilities: dict[str, Any], actor: Actor, at: datetime) -> None:
-        """Keep what a probe found. History and audit are written only when the finding differs."""
+    def note_probe(
+        self,
+        *,
+        capabilities: dict[str, Any],
+        withdrawn: Iterable[str],
+        restored: Iterable[str],
+        actor: Actor,
+        at: datetime,
+    ) -> None:
+        """Keep what a probe found. History and audit are written only when the finding differs.
+
+        `withdrawn` and `restored` ("problem update") are what is not offered any more, or again, since the
+        last probe.
+        """
         differs = self.capabilities != capabilities
         self.capabilities = capabilities
         self.probed_at = at
         if differs:
-            self.keep(tag=AuditTag.GOVERNANCE_CONNECTION_PROBED, actor=actor, at=at)
+            self.keep(
+                tag=AuditTag.GOVERNANCE_CONNECTION_PROBED,
+                actor=actor,
+                at=at,
+                withdrawn=sorted(withdrawn),
+                restored=sorted(restored),
+            )
             return
         self.skip_history_when_saving = True
         try:

@@ -19,7 +19,7 @@ from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
 from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
-from intents.pipeline.screening import Freshness
+from intents.pipeline.screening import DESTINATION, Freshness
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +118,8 @@ class Exchange:
                 return "target-changed" if undoes else ""
             case Freshness.TOUCHED_DIFFERS:
                 return "target-changed" if begun.intent.target_ref else "neighbourhood-changed"
+            case Freshness.MOVED if DESTINATION in fresh.fields:
+                return "unsupported"
             case Freshness.MOVED:
                 return _what_moved(self._baseline(), fresh.baseline)
 

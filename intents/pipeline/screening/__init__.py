@@ -19,6 +19,7 @@ from intents.pipeline.screening.filing import (
     screen_due,
 )
 from intents.pipeline.screening.freshness import (
+    DESTINATION,
     Freshness,
     FreshRead,
     fresh_check,
@@ -28,6 +29,7 @@ from intents.pipeline.screening.freshness import (
 from intents.pipeline.screening.stored import baseline_of, plan_of
 
 __all__ = [
+    "DESTINATION",
     "IN_REQUEST",
     "Decided",
     "Examined",

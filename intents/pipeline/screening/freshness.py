@@ -23,6 +23,8 @@ from intents.pipeline.validation import Draft, find_duplicate
 
 # A page may ask for several changes at once; the EHR is not to be stormed.
 _AT_ONCE = 4
+# What a FreshRead names when not the chart moved, but what the EHR takes.
+DESTINATION = "destination"
 
 
 class Freshness(StrEnum):
@@ -33,7 +35,7 @@ class Freshness(StrEnum):
     WHOLE_DIFFERS = "whole-differs"
     # what the draft reads or writes, or the same thing is there now: the conflict page
     TOUCHED_DIFFERS = "touched-differs"
-    # patient merged or changed, visit closed or gone, entry gone
+    # patient merged or changed, visit closed or gone, entry gone, or no longer taken by the EHR
     MOVED = "moved"
     SILENT = "silent"
 
@@ -189,6 +191,11 @@ def _compared(intent: Intent, screening: Screening, seen: _Seen) -> FreshRead:
     capability = gateway.capabilities_for(connection=intent.connection).lookup(
         intent.change_kind, intent.interaction
     )
+    if capability is not None and not capability.supported:
+        # The EHR was asked since: what it does not offer now is not put before anybody.
+        return FreshRead(
+            intent.pk, Freshness.MOVED, capability.sentence, (DESTINATION,), baseline=now
+        )
     whole = capability is None or capability.whole_resource
     needs_open = capability is None or capability.needs_open_encounter
     for what, why in (
