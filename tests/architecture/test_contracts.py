@@ -29,7 +29,7 @@ PLANTED = [
     ("Vendor code stays behind the registry", "intents/pipeline/gateway.py", "import ehr_adapters.vendors.epic"),
     ("Vendor code stays behind the registry", "intents/pipeline/gateway.py", "import ehr_adapters.fhir_reading"),
     ("Only ehr_adapters opens sockets", "audit/witness.py", "import requests"),
-    ("No vendor knows another", "ehr_adapters/vendors/epic.py", "import ehr_adapters.vendors.generic_r4"),
+    ("No vendor knows another", "ehr_adapters/vendors/epic/adapter.py", "import ehr_adapters.vendors.generic_r4"),
     ("The practice EHR is reachable only over HTTP", "intents/tasks.py", "import ehr_adapters.sandbox.settings"),
     ("The practice EHR borrows nothing", "ehr_adapters/sandbox/settings.py", "import ehr_adapters.contract"),
     ("The practice EHR borrows nothing", "ehr_adapters/sandbox/settings.py", "import ehr_adapters.wire"),

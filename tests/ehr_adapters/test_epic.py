@@ -20,7 +20,8 @@ from ehr_adapters.errors import (
     ServerError,
     UnreadableReply,
 )
-from ehr_adapters.vendors.epic import COMMENT_LENGTH, EPIC_CODES
+from ehr_adapters.vendors.epic.numbers import EPIC_CODES
+from ehr_adapters.vendors.epic.rows.clinical import COMMENT_LENGTH
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, FakeEhr, document, outcome
 

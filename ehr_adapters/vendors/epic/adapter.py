@@ -7,7 +7,7 @@ its own in `issue.details.coding`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -15,15 +15,10 @@ from pydantic import Field
 
 from ehr_adapters.canonical.base import ChartChange
 from ehr_adapters.canonical.fhir_r4 import CanonicalForm, FhirForm, Uncarried
-from ehr_adapters.canonical.note import REFERENCE_LINE, comment_text, read_comment_text
+from ehr_adapters.canonical.note import comment_text, read_comment_text
 from ehr_adapters.capabilities import (
-    Acknowledgement,
     Capability,
     CapabilitySet,
-    Finality,
-    FindMethod,
-    RetryClass,
-    Transformation,
 )
 from ehr_adapters.contract import (
     Baseline,
@@ -36,109 +31,16 @@ from ehr_adapters.contract import (
 from ehr_adapters.errors import (
     AdapterError,
     AlreadyThere,
-    ContentRefused,
     Issue,
-    NotPermitted,
-    PatientMoved,
-    RateLimited,
     ServerError,
 )
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_reading import FHIR_JSON, FhirSettings
 from ehr_adapters.http import Reply
+from ehr_adapters.vendors.epic.numbers import EPIC_CODES, INFORMATIONAL
+from ehr_adapters.vendors.epic.rows import clinical, medicines, notes, practice
 
-COMMENT_LENGTH = 450
-_NOTES = "Epic DocumentReference.Create (Clinical Notes), specification 1046"
-_PROBLEMS = "Epic Condition.Create (Problems), specification 949"
-_DATE = "2026-11-20"
-_BY_HAND = "Epic offers no way to {what} from outside. Type it in Epic with the copy card."
-
-
-@dataclass(frozen=True, slots=True)
-class EpicCode:
-    """What one of Epic's numbers means: the branch, a sentence for a clinician, the next step."""
-
-    branch: type[AdapterError]
-    sentence: str
-    next_step: str
-
-
-_CORRECT = "Correct the draft; the refused one is kept."
-_ADMINISTRATOR = "Ask the Epic administrator; the draft is kept."
-
-EPIC_CODES: Mapping[str, EpicCode] = {
-    "4100": EpicCode(
-        ContentRefused, "Epic does not know something that the draft refers to.", _CORRECT
-    ),
-    "4102": EpicCode(ContentRefused, "Epic did not accept something in the draft.", _CORRECT),
-    "4103": EpicCode(ContentRefused, "What the draft refers to was deleted in Epic.", _CORRECT),
-    "4107": EpicCode(
-        PatientMoved,
-        "In Epic this patient's record is now part of another record. Nothing was written.",
-        "Find the patient's current record and draft again.",
-    ),
-    "4118": EpicCode(
-        NotPermitted, "The portal is not authorised for this in Epic.", _ADMINISTRATOR
-    ),
-    "4130": EpicCode(
-        NotPermitted,
-        "Epic protects this record (break the glass). Nothing was written.",
-        "Open the record in Epic yourself.",
-    ),
-    "4131": EpicCode(
-        NotPermitted,
-        "Epic protects this record (break the glass). Nothing was written.",
-        "Open the record in Epic yourself.",
-    ),
-    "4134": EpicCode(
-        NotPermitted,
-        "Epic protects this record (break the glass). Nothing was written.",
-        "Open the record in Epic yourself.",
-    ),
-    "4135": EpicCode(
-        RateLimited,
-        "Epic takes no more documents for this patient today.",
-        "It is tried again tomorrow.",
-    ),
-    "40000": EpicCode(
-        NotPermitted,
-        "This Epic installation has not mapped the code yet. Nothing was written.",
-        _ADMINISTRATOR,
-    ),
-    "59012": EpicCode(
-        ContentRefused,
-        "Epic takes a problem from outside only as provisional.",
-        "Set the certainty to provisional.",
-    ),
-    "59101": EpicCode(ContentRefused, "Epic could not use a part of the draft.", _CORRECT),
-    "59102": EpicCode(ContentRefused, "Epic could not use a part of the draft.", _CORRECT),
-    "59105": EpicCode(ContentRefused, "Epic could not read the draft.", _CORRECT),
-    "59108": EpicCode(ContentRefused, "Epic misses something that it requires.", _CORRECT),
-    "59111": EpicCode(ContentRefused, "Epic does not accept a value in the draft.", _CORRECT),
-    "59141": EpicCode(
-        AlreadyThere, "Epic says that it already holds this.", "The chart is searched for it."
-    ),
-    "59144": EpicCode(
-        ContentRefused, "Epic does not find something that the draft refers to.", _CORRECT
-    ),
-    "59159": EpicCode(
-        ContentRefused, "A rule of this Epic installation forbids the draft.", _CORRECT
-    ),
-    "59177": EpicCode(
-        ServerError,
-        "Epic had an internal fault. It is not known whether it wrote the change.",
-        "The chart is searched for it.",
-    ),
-    "59187": EpicCode(
-        NotPermitted, "This Epic installation has no place for these values.", _ADMINISTRATOR
-    ),
-    "59188": EpicCode(
-        NotPermitted, "This Epic installation has no row for this value.", _ADMINISTRATOR
-    ),
-    "59189": EpicCode(ContentRefused, "Epic did not file the value.", _CORRECT),
-}
-# Numbers that stand beside a success or a plain search and say nothing of a refusal.
-_INFORMATIONAL = {"4101", "59100", "59109"}
+_GROUPS = (notes, clinical, medicines, practice)
 
 
 class EpicSettings(FhirSettings):
@@ -174,117 +76,13 @@ class EpicAdapter(FhirHttpAdapter):
         "medications": (("MedicationRequest", {"status": "active"}),),
     }
     places: ClassVar[dict[str, str]] = {
-        "note": "Notes activity of the visit, New Note",
-        "note amend": "Chart Review, Notes: open the signed note, Addendum",
-        "note update": "Notes activity of the visit: open your unsigned note, Edit",
-        "note entered-in-error": "Chart Review, Notes: open the note, Retract or Delete",
-        "problem": "Problem List activity, Add",
-        "problem update": "Problem List activity: open the problem, Change",
-        "problem resolve": "Problem List activity: open the problem, Resolve",
-        "problem entered-in-error": "Problem List activity: open the problem, Delete with the reason “Error”",
+        place: words for group in _GROUPS for place, words in group.PLACES.items()
     }
 
     @classmethod
     def declared(cls, settings: Any) -> CapabilitySet:
-        bounds: dict[str, Any] = {
-            "processing_bound_seconds": settings.processing_bound_seconds,
-            "index_lag_seconds": settings.index_lag_seconds,
-            "repertoire": settings.repertoire,
-            "source_date": _DATE,
-            "acknowledgement": Acknowledgement.CREATED_WITH_LOCATION,
-        }
         return CapabilitySet(
-            (
-                Capability(
-                    kind="note",
-                    interaction="create",
-                    transport="FHIR R4 create",
-                    finality=Finality.FILED_UNSIGNED,
-                    find=FindMethod.SCAN,
-                    retry=RetryClass.S3 if settings.drafts_listed_probed else RetryClass.S4,
-                    tag_places=("last line",),
-                    needs_encounter=True,
-                    not_carried=(
-                        "/sections/*/code",
-                        "/attachments",
-                        "/patient_release",
-                        "/sensitivity",
-                    ),
-                    length_caps=(("/sections", settings.notes_cap),),
-                    server_owned=(
-                        "identifier",
-                        "category",
-                        "date",
-                        "custodian",
-                        "authenticator",
-                        "description",
-                    ),
-                    transformations=(
-                        Transformation(
-                            "content.attachment.plain_text",
-                            "line_ends",
-                            "Line ends and blanks at line ends may differ.",
-                        ),
-                        Transformation(
-                            "type", "display", "Epic writes its own words for the type."
-                        ),
-                        Transformation(
-                            "context.period", "ignored", "Epic fills the period from the visit."
-                        ),
-                        Transformation(
-                            "author",
-                            "ignored",
-                            "Epic files a note without author under its own user.",
-                        ),
-                    ),
-                    source=_NOTES,
-                    **bounds,
-                ),
-                Capability(
-                    kind="problem",
-                    interaction="create",
-                    transport="FHIR R4 create",
-                    finality=Finality.STAGED,
-                    find=FindMethod.NONE,
-                    retry=RetryClass.S4,
-                    tag_places=("note",),
-                    read_back_by_id=False,
-                    not_carried=(
-                        "/side",
-                        "/severity",
-                        "/stage",
-                        "/abatement",
-                        "/encounter",
-                        "/sensitivity",
-                    ),
-                    length_caps=(("/note", COMMENT_LENGTH - len(REFERENCE_LINE) - 16),),
-                    server_owned=("identifier", "recordedDate", "recorder", "asserter"),
-                    transformations=(
-                        Transformation("code", "display", "Epic writes the coding's words."),
-                    ),
-                    source=_PROBLEMS,
-                    **bounds,
-                ),
-                *(
-                    Capability(
-                        kind=kind,
-                        interaction=interaction,
-                        supported=False,
-                        sentence=_BY_HAND.format(what=what),
-                        degrade=("copy_card",),
-                        source=_NOTES if kind == "note" else _PROBLEMS,
-                        source_date=_DATE,
-                    )
-                    for kind, interaction, what in (
-                        ("note", "update", "change a note that is filed"),
-                        ("note", "amend", "add an addendum to a signed note"),
-                        ("note", "entered-in-error", "mark a note as entered in error"),
-                        ("problem", "update", "change a problem"),
-                        ("problem", "resolve", "resolve a problem"),
-                        ("problem", "entered-in-error", "mark a problem as entered in error"),
-                    )
-                ),
-            ),
+            (row for group in _GROUPS for row in group.rows(settings)),
             vendor=cls.vendor,
             version=cls.version,
         )
@@ -405,7 +203,7 @@ class EpicAdapter(FhirHttpAdapter):
     def _by_number(facts: dict[str, Any]) -> AdapterError | None:
         """The branch by Epic's own number; the status decides where there is none."""
         number = facts["vendor_code"]
-        if number in _INFORMATIONAL or number not in EPIC_CODES:
+        if number in INFORMATIONAL or number not in EPIC_CODES:
             return None
         if facts["status"] in {401, 429}:
             return None

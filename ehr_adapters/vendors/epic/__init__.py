@@ -1,0 +1,1 @@
+"""Epic's FHIR R4 write interfaces."""

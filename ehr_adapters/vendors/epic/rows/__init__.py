@@ -1,0 +1,1 @@
+"""What can be said to Epic, by group of kinds: capability rows and the places of a copy card."""

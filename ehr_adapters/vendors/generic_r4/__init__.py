@@ -1,0 +1,1 @@
+"""Any FHIR R4 server that keeps to the specification."""

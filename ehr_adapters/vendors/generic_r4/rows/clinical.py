@@ -1,0 +1,21 @@
+"""Problems."""
+
+from typing import Any
+
+from ehr_adapters.capabilities import Capability, Finality
+from ehr_adapters.vendors.generic_r4.rows.acts import change, create
+
+PLACES = {
+    "problem": "the patient's problem list",
+}
+
+
+def rows(settings: Any) -> tuple[Capability, ...]:
+    """The rows of problems."""
+    filed: dict[str, Any] = {"settings": settings, "finality": Finality.FILED}
+    return (
+        create("problem", **filed),
+        change("problem", "update", **filed),
+        change("problem", "resolve", **filed),
+        change("problem", "entered-in-error", **filed),
+    )
