@@ -54,6 +54,7 @@ simulate: setup-dev
 
 docs: setup-dev
 	@$(BIN)/python manage.py lifecycle_diagram --write docs/lifecycle.md
+	@$(BIN)/python manage.py ehr_capabilities --write docs/ehr-capabilities.md
 
 lock: setup-dev
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o requirements/base.txt requirements/base.in

@@ -36,6 +36,11 @@ STEPS: list[tuple[str, list[str], dict[str, str]]] = [
         [_PYTHON, "manage.py", "lifecycle_diagram", "--check", "docs/lifecycle.md"],
         _PRODUCTION,
     ),
+    (
+        "capabilities page",
+        [_PYTHON, "manage.py", "ehr_capabilities", "--check", "docs/ehr-capabilities.md"],
+        _PRODUCTION,
+    ),
     ("traceability page", [_PYTHON, "-m", "tests.traceability", "--check"], {}),
 ]
 

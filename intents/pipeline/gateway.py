@@ -65,6 +65,11 @@ def vendor_name(kind: str) -> str:
     return registry.vendor_name(kind)
 
 
+def declared(*, kind: str) -> CapabilitySet:
+    """What the adapter of a kind can say with its default settings."""
+    return registry.declared_capabilities(kind)
+
+
 def settings_schema(kind: str) -> dict[str, Any]:
     """JSON Schema of the settings of a kind of connection."""
     return registry.settings_schema(kind)
