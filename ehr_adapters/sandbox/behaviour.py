@@ -10,7 +10,8 @@ GENERIC = "generic"
 EPIC = "epic"
 VERADIGM = "veradigm"
 ATHENA = "athenahealth"
-VENDORS = (GENERIC, EPIC, VERADIGM, ATHENA)
+ADVANCEDMD = "advancedmd"
+VENDORS = (GENERIC, EPIC, VERADIGM, ATHENA, ADVANCEDMD)
 
 _TOKEN_SECONDS = settings.PRACTICE_TOKEN_SECONDS  # type: ignore[misc]  # of this process alone
 
@@ -66,6 +67,22 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "merged_patient_refused": False,  # what a write to a merged record does is not documented
         "closed_visit_error": "The encounter is closed.",  # the exact words are not documented
         "section_notes_append": True,
+        "not_offered": [],
+        "index_lag_ms": 0,
+    },
+    ADVANCEDMD: {
+        "token_seconds": _TOKEN_SECONDS,  # of the FHIR side
+        "session_seconds": 86_400,  # of the other interface; about a day is reported
+        "logins_per_minute": 1,
+        "cluster": 802,  # the server of this practice; a session is good for nothing on another
+        "office_code": "990175",
+        "user": "PORTAL",
+        "password": "made-up-and-public",
+        # Calls a minute that are not billed, of tier 1, 2 and 3: in working hours, and else.
+        "free_calls": [[1, 60], [12, 120], [24, 120]],
+        "short_fault_numbers": False,  # the same fault is written 1025 and -2147220479
+        "notes_listed": False,  # unknown whether an unsigned note can be read back
+        "identifiers_kept": False,
         "not_offered": [],
         "index_lag_ms": 0,
     },

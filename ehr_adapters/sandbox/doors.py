@@ -34,13 +34,13 @@ def fhir(request: HttpRequest, vendor: str, path: str | None = None) -> HttpResp
     front = FRONTS[vendor]
     call = _call(request, vendor, (path or "").strip("/"))
     late.file_due(fronts=FRONTS, at=call.at)
-    strike = faults.claim(vendor=vendor, method=call.method, target=call.target)
+    strike = faults.claim(vendor=vendor, method=call.method, target=front.fault_target(call))
     wire: Wire = request.META[WIRE_KEY]
     if strike and strike.phase is Phase.SLOW:
         wire.pause(float(strike.params.get("ms", 1000)) / 1000)
         call.at = timezone.now()
     if strike and strike.phase is Phase.BEFORE:
-        answer = strike.spoil(call, Answer(0), wire)
+        answer = front.in_own_words(call, strike.kind, strike.spoil(call, Answer(0), wire))
         _log(call, answer, strike)
     elif strike and strike.phase is Phase.LATE:
         answer = _postponed(front, call, strike, wire)
@@ -91,12 +91,12 @@ def _carried_out(front: Front, call: Call, strike: Strike | None, wire: Wire) ->
         with _writing(call):
             answer = front.answer(call)
             if strike and spoils:
-                answer = strike.spoil(call, answer, wire)
+                answer = front.in_own_words(call, strike.kind, strike.spoil(call, answer, wire))
             _log(call, answer, strike)
     except RequestRefused as refusal:
         answer = refused(refusal)
         if strike and spoils:
-            answer = strike.spoil(call, answer, wire)
+            answer = front.in_own_words(call, strike.kind, strike.spoil(call, answer, wire))
         _log(call, answer, strike)
     return answer
 
@@ -130,6 +130,9 @@ def _writing(call: Call) -> Iterator[None]:
 
 def refused(refusal: RequestRefused) -> Answer:
     """A refusal as an answer."""
+    if refusal.answer is not None:
+        told: Answer = refusal.answer
+        return told
     if refusal.empty:
         return Answer(refusal.status, refusal.headers)
     return json_answer(refusal.status, refusal.outcome, headers=refusal.headers)
@@ -140,10 +143,7 @@ def _token_answer(front: Front, call: Call) -> Answer:
         return _token_error(405, "invalid_request", "use POST")
     form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
-        client = oauth.assertion_client(
-            vendor=front.vendor, form=form, token_url=front.token_url(call.base), at=call.at,
-            longest_jti=front.longest_jti,
-        )  # fmt: skip
+        client = front.token_client(call, form)
         call.client = client
         scope = front.grant(asked=form.get("scope", ""), client=client)
     except oauth.TokenRefused as refusal:
@@ -175,7 +175,7 @@ def _log(call: Call, answer: Answer, strike: Strike | None) -> SandboxRequest:
         base=call.base,
         path=call.target,
         headers=headers,
-        body=None if call.path == "oauth2/token" else call.body,
+        body=None if _holds_credential(call) else call.body,
         body_sha256=hashlib.sha256(call.body).hexdigest(),
         client_id=call.client.client_id if call.client else "",
         scope=call.scope_text,
@@ -188,6 +188,10 @@ def _log(call: Call, answer: Answer, strike: Strike | None) -> SandboxRequest:
         old = SandboxRequest.objects.filter(method="GET", pk__lt=row.pk - READS_KEPT)
         old.delete()
     return row
+
+
+def _holds_credential(call: Call) -> bool:
+    return call.path == "oauth2/token" or FRONTS[call.vendor].holds_credential(call)
 
 
 def _response(answer: Answer) -> HttpResponse:

@@ -6,7 +6,8 @@ from email.utils import format_datetime
 from typing import Any, ClassVar
 
 from ehr_adapters.sandbox import charts, conformance, oauth, scopes, searching
-from ehr_adapters.sandbox.exchange import Call
+from ehr_adapters.sandbox.exchange import Answer, Call
+from ehr_adapters.sandbox.models import SandboxClient
 from ehr_adapters.sandbox.outcomes import RequestRefused
 
 
@@ -28,6 +29,21 @@ class Endpoint:
         call.client = token.client
         call.scope_text = token.scope
         call.scopes = self.scopes_of(token.scope)
+
+    def fault_target(self, call: Call) -> str:
+        """What the path of a scripted fault is matched with: path and query, and where one address serves
+        every request, also what the request asks for."""
+        return call.target
+
+    def in_own_words(self, call: Call, fault: str, answer: Answer) -> Answer:
+        """A scripted refusal as this vendor would put it."""
+        del call, fault
+        return answer
+
+    def holds_credential(self, call: Call) -> bool:
+        """Does the body hold a password or a key? Then the log keeps its hash only."""
+        del call
+        return False
 
     def scopes_of(self, text: str) -> list[scopes.Scope]:
         """What a token's scope allows here."""
@@ -68,6 +84,13 @@ class Endpoint:
                 "invalid_scope", "none of these scopes is registered for the client"
             )
         return " ".join(str(scope) for scope in given)
+
+    def token_client(self, call: Call, form: Mapping[str, str]) -> SandboxClient:
+        """Who asks for a token. Raises oauth.TokenRefused."""
+        return oauth.assertion_client(
+            vendor=self.vendor, form=form, token_url=self.token_url(call.base), at=call.at,
+            longest_jti=self.longest_jti,
+        )  # fmt: skip
 
     def token_error_status(self, error: str) -> int:
         """RFC 6749 section 5.2: 401 where the client could not be authenticated, else 400."""

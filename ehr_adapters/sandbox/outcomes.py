@@ -18,8 +18,11 @@ class RequestRefused(Exception):
         headers: Mapping[str, str] | None = None,
         empty: bool = False,
         issues: list[dict[str, Any]] | None = None,
+        answer: Any = None,
     ) -> None:
         super().__init__(text)
+        # The whole answer of an interface that does not speak FHIR.
+        self.answer = answer
         self.status = status
         self.headers = dict(headers or {})
         # A refusal without any body: how Epic answers for an API that is not on the app.

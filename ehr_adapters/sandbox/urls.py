@@ -9,5 +9,16 @@ urlpatterns = [
     path("epic/oauth2/token", doors.token, {"vendor": "epic"}),
     re_path(r"^generic/fhir/R4(?:/(?P<path>.*))?$", doors.fhir, {"vendor": "generic"}),
     re_path(r"^epic/api/FHIR/R4(?:/(?P<path>.*))?$", doors.fhir, {"vendor": "epic"}),
+    path(
+        "veradigm/fhirroute/authorizationV2/CP00101/connect/token",
+        doors.token,
+        {"vendor": "veradigm"},
+    ),
+    re_path(
+        r"^veradigm/fhirroute/fhir/CP00101(?:/(?P<path>.*))?$", doors.fhir, {"vendor": "veradigm"}
+    ),
+    re_path(
+        r"^veradigm/Unity/(?P<path>UnityService\.svc/json/.*)$", doors.fhir, {"vendor": "veradigm"}
+    ),
     path("_practice/<path:name>", control.control),
 ]

@@ -9,16 +9,25 @@ from ehr_adapters.sandbox import behaviour
 from ehr_adapters.sandbox.models import SandboxName, SandboxResource
 from ehr_adapters.sandbox.seed.people import STAFF, Person
 from ehr_adapters.sandbox.seed.resources import Json, Moment, reference
+from ehr_adapters.sandbox.vendors.veradigm.ids import with_unity_number
 
 # Where each vendor's medical record number lives, and how an id looks there.
 MRN_SYSTEMS = {
+    behaviour.ATHENA: "https://fhir.athena.io/sid/ah-patient",
+    behaviour.ADVANCEDMD: "urn:northgate:advancedmd:chart-number",
     behaviour.GENERIC: "http://northgate.example/mrn",
     behaviour.EPIC: "urn:oid:1.2.840.114350.1.13.861.1.7.5.737384.14",
+    behaviour.VERADIGM: "http://veradigm.example/mrn",
 }
 USER_SYSTEMS = {
+    behaviour.ATHENA: "http://athena-northgate.example/user",
+    behaviour.ADVANCEDMD: "urn:northgate:advancedmd:user",
     behaviour.GENERIC: "http://northgate.example/user",
     behaviour.EPIC: "urn:oid:1.2.840.114350.1.13.861.1.7.2.697780",
+    behaviour.VERADIGM: "http://veradigm.example/user",
 }
+# The number under which athenahealth keeps this practice.
+PRACTICE_ID = "195900"
 _NAMESPACE = uuid.UUID("6c9fd3a6-7f0d-4c55-9d1f-1f5d6a3b7f10")
 DISPLAYS = {each.key: each.name for each in STAFF}
 
@@ -37,6 +46,17 @@ class Chart:
         plain = uuid.uuid5(_NAMESPACE, f"{self.vendor}/{group}/{name}")
         if self.vendor == behaviour.GENERIC:
             return str(plain)
+        if self.vendor == behaviour.ADVANCEDMD:
+            # One number for both interfaces, with letters that say of what: pat45, prof3, vis12.
+            named = {"patient": "pat"}.get(name, "vis" if "visit" in name else "ehr")
+            letters = "prof" if group == "staff" else named
+            return f"{letters}{10_000_000 + plain.int % 90_000_000}"
+        if self.vendor == behaviour.VERADIGM:
+            return plain.hex
+        if self.vendor == behaviour.ATHENA:
+            # The other interface calls the same entry by the number alone.
+            letter = "E" if name == "patient" else "c"
+            return f"a-{PRACTICE_ID}.{letter}-{1_000_000 + plain.int % 9_000_000}"
         digest = hashlib.sha256(plain.bytes).digest()[:16]
         return f"e{base64.urlsafe_b64encode(digest).decode().rstrip('=').replace('_', '-')}3"
 
@@ -52,6 +72,8 @@ class Chart:
     ) -> None:
         """Adds an entry under its name."""
         fhir_id = self.fhir_id(group, name)
+        if self.vendor == behaviour.VERADIGM:
+            content = with_unity_number(content, fhir_id=fhir_id)
         row = SandboxResource(
             vendor=self.vendor,
             type=content["resourceType"],

@@ -137,8 +137,18 @@ def _write_staff(chart: Chart) -> None:
         )
 
 
+def _record_number(vendor: str, person: Person) -> str:
+    """Each chart numbers its people in its own way; who differs by one swap does so in all of them."""
+    match vendor:
+        case behaviour.GENERIC:
+            return person.mrn
+        case behaviour.VERADIGM:
+            return person.mrn[2:]
+    return person.epic_mrn
+
+
 def _write_person(chart: Chart, person: Person) -> None:
-    mrn = person.mrn if chart.vendor == behaviour.GENERIC else person.epic_mrn
+    mrn = _record_number(chart.vendor, person)
     details = {
         "mrn": mrn,
         "mrn_system": MRN_SYSTEMS[chart.vendor],

@@ -179,7 +179,7 @@ def medication_entry(*, chart: Chart, person: Person, medication: Medication) ->
     drug = concept(coding(RXNORM, *medication.drug), text=medication.text)
     listed = medication.entry == "list"
     note = [{"text": f"From: {medication.outside}"}] if medication.outside else []
-    if listed and chart.vendor == behaviour.GENERIC:
+    if listed and chart.vendor in {behaviour.GENERIC, behaviour.VERADIGM}:
         period = {"start": _on(chart, medication.since)}
         content: Json = {
             "resourceType": "MedicationStatement",
