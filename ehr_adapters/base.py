@@ -95,6 +95,12 @@ class EhrAdapter(ABC):
     def declared(cls, settings: Any) -> CapabilitySet:
         """All that this adapter can say, given a connection's settings."""
 
+    @classmethod
+    def further_addresses(cls, settings: Any) -> tuple[str, ...]:
+        """Where a connection speaks to beside its base and its token address, by its settings."""
+        del settings
+        return ()
+
     def _narrowed(self, declared: CapabilitySet) -> CapabilitySet:
         """What the last look at the EHR's own statement took away; it never opens what is not declared.
 

@@ -93,7 +93,8 @@ class Connection:
     """One tenant's endpoint of one EHR, as the gateway hands it over.
 
     `credential_ref` is the name of the signing key, `private_key_pem` its PEM text, looked up by the
-    gateway; it never appears in a repr. Times are in seconds. `capabilities` are those found by the last
+    gateway; `secrets` are what else its file holds, by name: passwords for interfaces that know no keys.
+    Neither appears in a repr. Times are in seconds. `capabilities` are those found by the last
     probe, or None: then the adapter's own declaration holds.
     """
 
@@ -106,6 +107,7 @@ class Connection:
     environment: str = "sandbox"
     credential_ref: str = ""
     private_key_pem: str = field(default="", repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     key_id: str = ""
     alg: str = "ES384"
     settings: Mapping[str, Any] = field(default_factory=dict)

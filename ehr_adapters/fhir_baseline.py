@@ -67,7 +67,10 @@ class FhirBaseline(EhrAdapter):
         connection = self.connection
         try:
             egress = EgressList.for_urls(
-                connection.base_url, connection.token_url, environment=connection.environment
+                connection.base_url,
+                connection.token_url,
+                *self.further_addresses(self.settings),
+                environment=connection.environment,
             )
         except EgressRefused as refused:
             raise AdapterMisconfigured(str(refused)) from None
@@ -362,6 +365,8 @@ class FhirBaseline(EhrAdapter):
                 return self._find_exact(tags, plan, since=since, at=at)
             if method is FindMethod.SCAN:
                 return self._find_scan(tags, plan, since=since, at=at)
+            if method is FindMethod.MATCH:
+                return self._find_match(plan, since=since, at=at)
         except AdapterError as failed:
             return FindResult(
                 method=method, since=since, until=at, complete=False, reason=failed.name
@@ -384,7 +389,7 @@ class FhirBaseline(EhrAdapter):
     def _find_exact(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        resource_type = plan.steps[0].path.partition("/")[0]
+        resource_type = _type_of(plan)
         hits: dict[str, FindHit] = {}
         pages, complete, reason = 0, True, ""
         with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
@@ -418,7 +423,7 @@ class FhirBaseline(EhrAdapter):
     def _find_scan(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        resource_type = plan.steps[0].path.partition("/")[0]
+        resource_type = _type_of(plan)
         patient = plan.patient.removeprefix("Patient/")
         day = (since - timedelta(days=1)).date().isoformat()
         query = [("patient", self._patient_parameter(patient)), *self._scan_window(plan, day=day)]
@@ -442,9 +447,43 @@ class FhirBaseline(EhrAdapter):
             reason=reason,
         )
 
+    def _find_match(self, plan: WirePlan, *, since: datetime, at: datetime) -> FindResult:
+        """The patient's entries of the kind, for a comparison of their content: a hit is a candidate."""
+        resource_type = _type_of(plan)
+        patient = plan.patient.removeprefix("Patient/")
+        narrowed = translation(plan.kind).searches.get(resource_type, {})
+        about = translation(plan.kind).by_patient or "patient"
+        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
+            found = reader.search(
+                resource_type,
+                [(about, self._patient_parameter(patient)), *narrowed.items()],
+            )
+            entries = [
+                self._snapshot(entry, role="found", kind=plan.kind, at=at, reader=reader)
+                for entry in found.entries
+            ]
+            complete = found.complete and not reader.texts_unread
+            reason = found.reason or ("A text could not be read." if reader.texts_unread else "")
+        return FindResult(
+            method=FindMethod.MATCH,
+            since=since,
+            until=at,
+            pages=found.pages,
+            complete=complete,
+            hits=tuple(FindHit(one) for one in entries if one.patient == plan.patient),
+            reason=reason,
+        )
+
     def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
         del plan
         return [("date", f"ge{day}")]
+
+
+def _type_of(plan: WirePlan) -> str:
+    """The FHIR type under which a written entry is read, whatever interface it was written by."""
+    kept = translation(plan.kind).types
+    named = (plan.steps[0].path.partition("/")[0], plan.comparable.get("resourceType"))
+    return next((str(one) for one in named if one in kept), kept[0])
 
 
 def _local(reference: str, *types: str) -> str:

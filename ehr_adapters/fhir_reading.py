@@ -69,6 +69,15 @@ def fhir_url(base_url: str, path: str, query: Sequence[tuple[str, str]] = ()) ->
     return f"{url}?{text}" if text else url
 
 
+def is_redacted(resource: Mapping[str, Any]) -> bool:
+    """Is this only the mark that there is something, without what it is? (HL7 v3 ObservationValue)"""
+    meta = resource.get("meta")
+    labels = meta.get("security") if isinstance(meta, dict) else None
+    return any(
+        isinstance(label, dict) and label.get("code") == "REDACTED" for label in labels or ()
+    )
+
+
 class FhirReader:
     """Reads of one operation: one token, one deadline, one kept connection.
 
@@ -185,6 +194,13 @@ class FhirReader:
                 interaction="read",
                 status=reply.status,
             )
+        if is_redacted(value):
+            raise NotPermitted(
+                "The EHR does not show this to the portal.",
+                connection_kind=self.connection.kind,
+                interaction="read",
+                status=reply.status,
+            )
         return value
 
     def search(
@@ -248,7 +264,9 @@ class FhirReader:
         for entry in bundle.get("entry") or ():
             resource = entry.get("resource") if isinstance(entry, dict) else None
             mode = (entry.get("search") or {}).get("mode") if isinstance(entry, dict) else None
-            if isinstance(resource, dict) and resource.get("resourceType") == resource_type:
+            if isinstance(resource, dict) and is_redacted(resource):
+                found.complete, found.reason = False, "an entry was held back"
+            elif isinstance(resource, dict) and resource.get("resourceType") == resource_type:
                 if mode in {None, "match"}:
                     found.entries.append(resource)
             elif isinstance(resource, dict) and resource.get("resourceType") == "OperationOutcome":

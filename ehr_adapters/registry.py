@@ -51,6 +51,15 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[tuple[str, s
     return ()
 
 
+def further_addresses(kind: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a connection speaks to beside its base and its token address, by its settings."""
+    adapter = _adapter_class(kind)
+    try:
+        return adapter.further_addresses(adapter.Settings.model_validate(dict(settings)))
+    except ValidationError:
+        raise AdapterMisconfigured("The connection's settings cannot be used.") from None
+
+
 def declared_capabilities(kind: str, settings: Mapping[str, Any] | None = None) -> CapabilitySet:
     """What the adapter of a kind can say, with the given settings or none."""
     adapter = _adapter_class(kind)

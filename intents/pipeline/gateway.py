@@ -6,6 +6,7 @@ change only with the connection. Reads and writes raise the adapters' own errors
 about the chart (`ehr_adapters.errors`).
 """
 
+import json
 import logging
 import re
 import threading
@@ -337,7 +338,8 @@ def _adapter(
     values = _values(connection)
     if with_key:
         _check_egress(connection)
-        values = replace(values, private_key_pem=_key(connection.credential_ref))
+        private_key, secrets = _credential(connection.credential_ref)
+        values = replace(values, private_key_pem=private_key, secrets=secrets)
     if deadline is not None:
         values = replace(
             values,
@@ -377,20 +379,34 @@ def _values(connection: EhrConnection) -> Connection:
     )
 
 
-def _key(name: str) -> str:
-    """The private key of this name. The name is no path: a key folder is not to be walked out of."""
+def _credential(name: str) -> tuple[str, dict[str, str]]:
+    """The private key of this name, and the other secrets beside it.
+
+    The file is the key as PEM, or a JSON object of texts: "private_key" and whatever else the adapter asks
+    for by name. The name is no path: a key folder is not to be walked out of.
+    """
     if not _KEY_NAME.fullmatch(name):
         raise AdapterMisconfigured("The connection names no key.")
     try:
-        return (Path(settings.KEY_DIR) / name).read_text()
+        text = (Path(settings.KEY_DIR) / name).read_text()
     except OSError:
         raise AdapterMisconfigured(f"The key “{name}” is not in the key folder.") from None
+    if not text.lstrip().startswith("{"):
+        return text, {}
+    try:
+        held = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or not all(isinstance(each, str) for each in held.values()):
+        raise AdapterMisconfigured(f"The key “{name}” is no JSON object of texts.")
+    return held.pop("private_key", ""), held
 
 
 def _check_egress(connection: EhrConnection) -> None:
     """Test and live systems are reached only where the installation lists their hosts."""
     if connection.environment == Environment.SANDBOX:
         return
-    for address in (connection.base_url, connection.token_url):
+    further = registry.further_addresses(connection.kind, connection.settings)
+    for address in (connection.base_url, connection.token_url, *further):
         if address and urlsplit(address).hostname not in settings.EHR_EGRESS_HOSTS:
             raise AdapterMisconfigured("The EHR's host is not on EHR_EGRESS_HOSTS.")
