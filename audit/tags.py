@@ -205,6 +205,18 @@ class AuditTag(StrEnum):
         "intent:write:waiting",
         "The change waits in the EHR for someone there to accept it.",
     )
+    INTENT_HAND_DECLARED = (
+        "intent:hand:declared",
+        "A person said that they typed the change into the EHR by hand.",
+    )
+    INTENT_HAND_SEEN = (
+        "intent:hand:seen",
+        "The chart was seen to hold what was to be typed by hand.",
+    )
+    INTENT_HAND_MISSED = (
+        "intent:hand:missed",
+        "The chart was watched for what was to be typed by hand and did not show it.",
+    )
     INTENT_DISCREPANCY_OPENED = (
         "intent:discrepancy:opened",
         "What the EHR holds differs from what was approved; a person has to settle it.",

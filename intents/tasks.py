@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audit import sequencing
 from intents.models import Heartbeat, Tick
-from intents.pipeline import dispatch, gateway, outbox, reconciliation, screening, worklist
+from intents.pipeline import by_hand, dispatch, gateway, outbox, reconciliation, screening, worklist
 
 
 @shared_task(name="intents.tick", expires=5)
@@ -33,6 +33,11 @@ def dispatch_due(**_: object) -> None:
 @shared_task(name="intents.reconcile_due")
 def reconcile_due(**_: object) -> None:
     reconciliation.settle_due(at=timezone.now())
+
+
+@shared_task(name="intents.watch_by_hand")
+def watch_by_hand(**_: object) -> None:
+    by_hand.watch_due(at=timezone.now())
 
 
 @shared_task(name="intents.expire_due")

@@ -1,5 +1,6 @@
 """The records. Each model's whole life is on its own page."""
 
+from intents.models.by_hand import HandEntry
 from intents.models.decisions import PolicyVerdict, ReviewDecision, ReviewProgress
 from intents.models.evidence import EvidenceItem, Finding
 from intents.models.intent import Intent, IntentVersion, Screening
@@ -10,6 +11,7 @@ __all__ = [
     "Discrepancy",
     "EvidenceItem",
     "Finding",
+    "HandEntry",
     "Heartbeat",
     "Intent",
     "IntentVersion",

@@ -132,6 +132,7 @@ ROUTES: dict[str, For] = {
             "keys",
             # drafts
             "queue",
+            "next_draft",
             "queue_news",
             "review",
             "review_edit",
@@ -139,6 +140,7 @@ ROUTES: dict[str, For] = {
             "review_promote",
             "review_take_over",
             "review_drop",
+            "review_typed",
             "delivery",
             "delivery_state",
             "undo",
