@@ -11,7 +11,8 @@ EPIC = "epic"
 VERADIGM = "veradigm"
 ATHENA = "athenahealth"
 ADVANCEDMD = "advancedmd"
-VENDORS = (GENERIC, EPIC, VERADIGM, ATHENA, ADVANCEDMD)
+ECW = "eclinicalworks"
+VENDORS = (GENERIC, EPIC, VERADIGM, ATHENA, ADVANCEDMD, ECW)
 
 _TOKEN_SECONDS = settings.PRACTICE_TOKEN_SECONDS  # type: ignore[misc]  # of this process alone
 
@@ -54,8 +55,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "unity_idle_seconds": 1200,
         # Actions that this practice has licensed; the others are answered with an Error.
         "unity_licence": [
-            "GetServerInfo", "GetUserAuthentication", "SaveNote", "SaveProblemsData", "SaveAllergy",
-            "SaveVitalsData", "SaveHistoricalRx", "SaveDocumentImage", "SaveTask",
+            "GetServerInfo",
+            "GetUserAuthentication",
+            "SaveNote",
+            "SaveProblemsData",
+            "SaveAllergy",
+            "SaveVitalsData",
+            "SaveHistoricalRx",
+            "SaveDocumentImage",
+            "SaveTask",
         ],  # fmt: skip
         "unity_text_error": "",  # not empty: every Save action answers this text as its Error
     },
@@ -83,6 +91,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "short_fault_numbers": False,  # the same fault is written 1025 and -2147220479
         "notes_listed": False,  # unknown whether an unsigned note can be read back
         "identifiers_kept": False,
+        "not_offered": [],
+        "index_lag_ms": 0,
+    },
+    ECW: {
+        "token_seconds": min(300, _TOKEN_SECONDS),  # 300 in the documented example
+        "calls_per_minute": 250,  # of the clock, for tokens and everything else together
+        "default_user": True,  # false: nobody is set up under whom a write is filed (308)
+        "identifiers_kept": False,  # unknown; no is the safe assumption
+        "notes_listed": False,  # unknown whether a delivered note is served by itself
+        "repertoire": "ascii",  # which characters are "unsupported" is not documented
         "not_offered": [],
         "index_lag_ms": 0,
     },

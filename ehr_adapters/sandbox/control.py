@@ -137,9 +137,13 @@ def _register(order: Order, _query: Query, _at: datetime) -> Any:
     client_id = str(order.get("client_id", ""))
     if not client_id:
         raise OrderNotUnderstood("client_id is required")
-    keys = oauth.public_keys(
-        jwk=order.get("jwk"), jwks=order.get("jwks"), pem=str(order.get("pem", ""))
-    )
+    secret = str(order.get("secret", ""))
+    if secret:
+        keys = [oauth.kept_secret(secret)]
+    else:
+        keys = oauth.public_keys(
+            jwk=order.get("jwk"), jwks=order.get("jwks"), pem=str(order.get("pem", ""))
+        )
     vendors = [order["vendor"]] if "vendor" in order else list(behaviour.VENDORS)
     scope = str(order.get("scope", "system/*.cruds"))
     for vendor in vendors:

@@ -34,6 +34,9 @@ def fhir(request: HttpRequest, vendor: str, path: str | None = None) -> HttpResp
     front = FRONTS[vendor]
     call = _call(request, vendor, (path or "").strip("/"))
     late.file_due(fronts=FRONTS, at=call.at)
+    if (too_many := front.throttled(call)) is not None:
+        _log(call, too_many, None)
+        return _response(too_many)
     strike = faults.claim(vendor=vendor, method=call.method, target=front.fault_target(call))
     wire: Wire = request.META[WIRE_KEY]
     if strike and strike.phase is Phase.SLOW:
@@ -53,6 +56,9 @@ def token(request: HttpRequest, vendor: str) -> HttpResponse:
     """The token endpoint (RFC 6749 section 4.4 with the assertion of RFC 7523)."""
     front = FRONTS[vendor]
     call = _call(request, vendor, "oauth2/token")
+    if (too_many := front.throttled(call)) is not None:
+        _log(call, too_many, None)
+        return _response(too_many)
     strike = faults.claim(vendor=vendor, method=call.method, target=call.target)
     wire: Wire = request.META[WIRE_KEY]
     if strike and strike.phase is Phase.SLOW:
@@ -109,7 +115,7 @@ def _postponed(front: Front, call: Call, strike: Strike, wire: Wire) -> Answer:
         answer = refused(refusal)
         _log(call, answer, strike)
         return answer
-    answer = strike.spoil(call, Answer(0), wire)
+    answer = front.in_own_words(call, strike.kind, strike.spoil(call, Answer(0), wire))
     with transaction.atomic():
         logged = _log(call, answer, strike)
         due_at, due_after = faults.due(strike.params, at=call.at, last_request=logged.pk)

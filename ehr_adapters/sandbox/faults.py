@@ -438,6 +438,8 @@ def _without_id(answer: Answer) -> Answer:
     try:
         content = exact_json.loads(answer.body)
     except exact_json.NotJson:
+        content = None
+    if not isinstance(content, dict):
         content = {"resourceType": "Basic"}
     shown = {key: value for key, value in content.items() if key not in {"id", "meta"}}
     return json_answer(200, shown)

@@ -59,6 +59,7 @@ def _carried_out(front: Front, logged: SandboxRequest, at: datetime) -> Answer:
             vendor=logged.vendor, client_id=logged.client_id
         ).first(),
     )
+    call.scope_text = logged.scope
     call.scopes = front.scopes_of(logged.scope)
     try:
         with transaction.atomic():

@@ -32,6 +32,13 @@ class TokenRefused(Exception):
         self.error = error
 
 
+class AssertionRefused(TokenRefused):
+    """The signer is known; something that the assertion says is not accepted."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("invalid_client", sentence)
+
+
 class KeyNotUsable(ValueError):
     """What was registered is no public key that this server verifies with."""
 
@@ -63,6 +70,11 @@ def public_keys(*, jwk: Any = None, jwks: Any = None, pem: str = "") -> list[dic
     return given
 
 
+def kept_secret(secret: str) -> dict[str, Any]:
+    """What is kept of a client's secret, beside the keys of those that sign: its hash."""
+    return {"kty": "secret", "sha256": _sha256(secret)}
+
+
 def _verifier(key: Mapping[str, Any]) -> tuple[str, Any]:
     """The algorithm and key object of one public JWK."""
     algorithm = {"EC": "ES384", "RSA": "RS384"}.get(str(key.get("kty")))
@@ -87,22 +99,22 @@ def assertion_client(
     claims = _verified(client=client, assertion=assertion)
     expires = _claim_time(claims.get("exp"))
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
-        raise TokenRefused("invalid_client", "iss and sub must both be the client id")
+        raise AssertionRefused("iss and sub must both be the client id")
     if claims.get("aud") not in (token_url, [token_url]):
-        raise TokenRefused("invalid_client", "aud must be the token address")
+        raise AssertionRefused("aud must be the token address")
     if expires is None or expires <= at:
-        raise TokenRefused("invalid_client", "the assertion has expired or carries no exp")
+        raise AssertionRefused("the assertion has expired or carries no exp")
     if expires - at > LONGEST_ASSERTION + CLOCK_TOLERANCE:
-        raise TokenRefused("invalid_client", "exp may be at most five minutes ahead")
+        raise AssertionRefused("exp may be at most five minutes ahead")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= longest_jti:
-        raise TokenRefused("invalid_client", f"jti must have 1 to {longest_jti} characters")
+        raise AssertionRefused(f"jti must have 1 to {longest_jti} characters")
     try:
         with transaction.atomic():
             SandboxAssertion.objects.filter(client=client, expires_at__lt=at).delete()
             SandboxAssertion.objects.create(client=client, jti=jti, expires_at=expires)
     except IntegrityError:
-        raise TokenRefused("invalid_client", "this jti was used before") from None
+        raise AssertionRefused("this jti was used before") from None
     return client
 
 
@@ -120,6 +132,8 @@ def _signer(*, vendor: str, assertion: str) -> SandboxClient:
 def _verified(*, client: SandboxClient, assertion: str) -> dict[str, Any]:
     header = jwt.get_unverified_header(assertion)
     for key in client.keys:
+        if key.get("kty") == "secret":
+            continue
         if header.get("kid") and key.get("kid") and header["kid"] != key["kid"]:
             continue
         algorithm, verifier = _verifier(key)

@@ -5,6 +5,7 @@
 `practice` lives for the whole run; `fresh_practice` is the same process with newly seeded charts.
 """
 
+import functools
 import json
 import os
 import select
@@ -22,7 +23,7 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 READY_SECONDS = 30
 FHIR_JSON = "application/fhir+json"
@@ -82,11 +83,21 @@ class Practice:
     @property
     def base_urls(self) -> dict[str, str]:
         """The FHIR base of each vendor."""
-        return {"generic": f"{self.root}/generic/fhir/R4", "epic": f"{self.root}/epic/api/FHIR/R4"}
+        return {
+            "generic": f"{self.root}/generic/fhir/R4",
+            "epic": f"{self.root}/epic/api/FHIR/R4",
+            "advancedmd": f"{self.root}/advancedmd/v1/r4/175",
+            "eclinicalworks": f"{self.root}/eclinicalworks/fhir/r4/NRTHGA",
+            "athenahealth": f"{self.root}/athenahealth/fhir/r4",
+        }
 
     @property
     def token_urls(self) -> dict[str, str]:
-        return {vendor: f"{self.root}/{vendor}/oauth2/token" for vendor in ("generic", "epic")}
+        usual = {vendor: f"{self.root}/{vendor}/oauth2/token" for vendor in self.base_urls}
+        return usual | {
+            "eclinicalworks": f"{self.root}/eclinicalworks/oauth/oauth2/token",
+            "advancedmd": f"{self.root}/advancedmd/v1/oauth2/token",
+        }
 
     # --- the control surface ----------------------------------------------------------------------------
 
@@ -150,7 +161,9 @@ class Backend:
     ) -> None:
         self.practice, self.vendor, self.scope = practice, vendor, scope
         self.client_id = registration.pop("client_id", f"test-{uuid.uuid4()}")
-        self.key = registration.pop("key", None) or ec.generate_private_key(ec.SECP384R1())
+        self.key = registration.pop("key", None) or (
+            _rsa_key() if vendor == "eclinicalworks" else ec.generate_private_key(ec.SECP384R1())
+        )
         self.base = practice.base_urls[vendor]
         self.token_url = practice.token_urls[vendor]
         self.http = practice.http
@@ -168,24 +181,36 @@ class Backend:
         )
 
     def jwk(self) -> dict[str, Any]:
-        public = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA384).to_jwk(
-            self.key.public_key()
-        )
-        return {**json.loads(public), "kid": "test-1", "alg": "ES384", "use": "sig"}
+        if self.alg == "RS384":
+            public = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA384).to_jwk(
+                self.key.public_key()
+            )
+        else:
+            public = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA384).to_jwk(
+                self.key.public_key()
+            )
+        return {**json.loads(public), "kid": "test-1", "alg": self.alg, "use": "sig"}
+
+    @property
+    def alg(self) -> str:
+        """What this key signs with."""
+        return "RS384" if isinstance(self.key, rsa.RSAPrivateKey) else "ES384"
 
     def pem(self) -> str:
         return self.key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ).decode()  # fmt: skip
 
-    def assertion(self, *, key: Any = None, alg: str = "ES384", **claims: Any) -> str:
+    def assertion(self, *, key: Any = None, alg: str = "", **claims: Any) -> str:
         """A client assertion; keyword claims replace the right ones, None leaves one out."""
         right = {
             "iss": self.client_id, "sub": self.client_id, "aud": self.token_url, "exp": int(time.time()) + 240,
             "jti": str(uuid.uuid4()),
         }  # fmt: skip
         body = {name: value for name, value in {**right, **claims}.items() if value is not None}
-        return jwt.encode(body, key or self.key, algorithm=alg, headers={"kid": "test-1"})
+        return jwt.encode(
+            body, key or self.key, algorithm=alg or self.alg, headers={"kid": "test-1"}
+        )
 
     def ask_token(
         self, assertion: str | None = None, scope: str | None = None, **form: str
@@ -252,6 +277,12 @@ class Backend:
             if not following:
                 return resources
             reply = self.get(following[0])
+
+
+@functools.cache
+def _rsa_key() -> rsa.RSAPrivateKey:
+    """One key for the whole run: making one takes its time."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 # --- resources to send ------------------------------------------------------------------------------------

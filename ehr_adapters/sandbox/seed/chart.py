@@ -13,6 +13,7 @@ from ehr_adapters.sandbox.vendors.veradigm.ids import with_unity_number
 
 # Where each vendor's medical record number lives, and how an id looks there.
 MRN_SYSTEMS = {
+    behaviour.ECW: "urn:northgate:eclinicalworks:account-number",
     behaviour.ATHENA: "https://fhir.athena.io/sid/ah-patient",
     behaviour.ADVANCEDMD: "urn:northgate:advancedmd:chart-number",
     behaviour.GENERIC: "http://northgate.example/mrn",
@@ -20,6 +21,7 @@ MRN_SYSTEMS = {
     behaviour.VERADIGM: "http://veradigm.example/mrn",
 }
 USER_SYSTEMS = {
+    behaviour.ECW: "urn:northgate:eclinicalworks:user",
     behaviour.ATHENA: "http://athena-northgate.example/user",
     behaviour.ADVANCEDMD: "urn:northgate:advancedmd:user",
     behaviour.GENERIC: "http://northgate.example/user",
@@ -57,6 +59,9 @@ class Chart:
             # The other interface calls the same entry by the number alone.
             letter = "E" if name == "patient" else "c"
             return f"a-{PRACTICE_ID}.{letter}-{1_000_000 + plain.int % 9_000_000}"
+        if self.vendor == behaviour.ECW:
+            digest = hashlib.sha256(plain.bytes).digest()[:24]
+            return base64.urlsafe_b64encode(digest).decode().replace("_", "-")
         digest = hashlib.sha256(plain.bytes).digest()[:16]
         return f"e{base64.urlsafe_b64encode(digest).decode().rstrip('=').replace('_', '-')}3"
 
