@@ -258,6 +258,11 @@ STAGED_ALLERGY = Allergy(
     "Reported on the intake tablet.",
 )  # fmt: skip
 
+STAGED_MEDICATION = Medication(
+    "trazodone", "list", ("10737", "trazodone"), "trazodone 50 mg tablet", ("50", "mg", "mg"), 1, "d",
+    "Take 1 tablet (50 mg) by mouth at bedtime.", "-9", when="HS", outside="pharmacy feed",
+)  # fmt: skip
+
 MEDICATIONS: dict[str, tuple[Medication, ...]] = {
     "P1": (
         Medication(

@@ -70,6 +70,8 @@ def _write_practice(vendor: str, at: datetime) -> None:
     SandboxName.objects.bulk_create(chart.names)
     if vendor == behaviour.EPIC:
         _stage_for_p2(chart)
+    if vendor == behaviour.ECW:
+        _stage_for_p11(chart)
 
 
 def _rows(model: type[SandboxRow]) -> list[tuple[Any, ...]]:
@@ -222,5 +224,19 @@ def _stage_for_p2(chart: Chart) -> None:
         resource=content,
         fhir_id=chart.fhir_id("P2", "staged_allergy"),
         author="client:intake-tablet",
+        at=chart.moment.at,
+    )
+
+
+def _stage_for_p11(chart: Chart) -> None:
+    """What a pharmacy's feed left among the App Data last week; it is an entry of the list once reconciled."""
+    person = next(each for each in PEOPLE if each.key == "P11")
+    charts.stage(
+        vendor=chart.vendor,
+        resource=forms.medication_entry(
+            chart=chart, person=person, medication=entries.STAGED_MEDICATION
+        ),
+        fhir_id=chart.fhir_id("P11", "staged_medication"),
+        author="client:pharmacy-feed",
         at=chart.moment.at,
     )

@@ -1,0 +1,311 @@
+"""The front itself: tokens and calls that are counted, reads by FHIR, one door for every write."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import jwt
+
+from ehr_adapters.sandbox import behaviour, charts, conformance, exact_json, oauth, scopes
+from ehr_adapters.sandbox.exchange import Answer, Call
+from ehr_adapters.sandbox.front import Front
+from ehr_adapters.sandbox.models import SandboxClient, SandboxRequest, SandboxResource
+from ehr_adapters.sandbox.outcomes import RequestRefused
+from ehr_adapters.sandbox.vendors.eclinicalworks import contents
+from ehr_adapters.sandbox.vendors.eclinicalworks.numbers import numbered, refused, require
+
+# The types that this facade serves; there is none for a task, a message or an appointment.
+SERVED = frozenset({
+    "Patient", "Practitioner", "Organization", "Location", "Encounter", "Condition", "AllergyIntolerance",
+    "MedicationRequest", "Observation", "DiagnosticReport", "DocumentReference", "ServiceRequest", "CarePlan", "Goal",
+    "QuestionnaireResponse", "Provenance",
+})  # fmt: skip
+# Types in scopes although nothing of them is served by itself.
+_IN_SCOPES = SERVED | {"Binary", "Medication", "Group"}
+
+
+class EcwFront(Front):
+    """/eclinicalworks/fhir/r4/{practice code}."""
+
+    vendor = behaviour.ECW
+    types: ClassVar[frozenset[str]] = SERVED
+    versioned = False
+
+    # --- who may ------------------------------------------------------------------------------------
+
+    def token_url(self, base: str) -> str:
+        """The sign-in server is shared by all practices."""
+        return f"{base[: base.index('/eclinicalworks/')]}/eclinicalworks/oauth/oauth2/token"
+
+    def throttled(self, call: Call) -> Answer | None:
+        """So many calls in one minute of the clock, then nothing until the next begins; no header tells."""
+        limit = behaviour.of(self.vendor, "calls_per_minute")
+        newest = SandboxRequest.objects.filter(vendor=self.vendor).order_by("-pk")
+        earlier = newest.values_list("at", flat=True)[limit - 1 : limit].first()
+        if earlier is None or earlier < call.at.replace(second=0, microsecond=0):
+            return None
+        return Answer(429)
+
+    def token_client(self, call: Call, form: Mapping[str, str]) -> SandboxClient:
+        assertion = form.get("client_assertion", "")
+        try:
+            algorithm = jwt.get_unverified_header(assertion).get("alg")
+            claims = jwt.decode(assertion, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            algorithm, claims = None, {}
+        if claims and algorithm != "RS384":
+            raise oauth.TokenRefused("invalid_client", "sign with RS384")
+        expires = claims.get("exp")
+        if isinstance(expires, int | float) and expires <= call.at.timestamp():
+            raise oauth.TokenRefused("invalid_grant", "the assertion has expired")
+        try:
+            return super().token_client(call, form)
+        except oauth.AssertionRefused as refusal:
+            raise oauth.TokenRefused("access_denied", str(refusal)) from None
+
+    def grant(self, *, asked: str, client: Any) -> str:
+        """All that is asked for, or nothing: one scope that is not offered spoils the request."""
+        offered = set(self.scopes_supported())
+        wanted = asked.split()
+        if not wanted or not set(wanted) <= offered:
+            raise oauth.TokenRefused("invalid_grant", "a requested scope is not supported")
+        given = scopes.granted(asked=scopes.parse(asked), registered=scopes.parse(client.scope))
+        if [str(scope) for scope in given] != wanted:
+            raise oauth.TokenRefused("invalid_grant", "a requested scope is not supported")
+        return asked
+
+    def token_error_status(self, error: str) -> int:
+        return {"invalid_client": 401, "access_denied": 500}.get(error, 400)
+
+    def scopes_supported(self) -> list[str]:
+        """v2 words; creating and updating have no word of the first version."""
+        withdrawn = self._withdrawn()
+        words = [
+            f"system/{each}.{right}"
+            for each in sorted(_IN_SCOPES)
+            for right in ("r", "rs", "read", "c", "u")
+        ]
+        named = {"c": "create", "u": "update"}
+        return [
+            word
+            for word in words
+            if f"{word.removeprefix('system/').partition('.')[0]}.{named.get(word.rpartition('.')[2])}"
+            not in withdrawn
+        ]
+
+    def smart_configuration(self, call: Call) -> dict[str, Any]:
+        return super().smart_configuration(call) | {
+            "token_endpoint_auth_signing_alg_values_supported": ["RS384"]
+        }
+
+    def fault_target(self, call: Call) -> str:
+        """Every write goes to one address: a fault's path names the type inside it."""
+        if call.method == "POST" and not call.path:
+            try:
+                return str(_entry_of(call)["request"]["url"])
+            except RequestRefused:
+                return call.target
+        return call.target
+
+    def in_own_words(self, call: Call, fault: str, answer: Answer) -> Answer:
+        told = answer
+        if answer.status == 429:
+            told = Answer(429)
+        elif call.method == "POST" and not call.path:
+            if fault == "chart-locked":
+                told = numbered("139")
+            elif fault == "patient-merged":
+                told = numbered("207")
+            elif fault == "no-id":
+                told = numbered("1")
+            elif fault == "outcome":
+                number = _number_in(answer)
+                told = numbered(number) if number else answer
+        told.committed, told.staged = answer.committed, answer.staged
+        return told
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def version_headers(self, version: int, at: datetime) -> dict[str, str]:
+        return {}
+
+    def new_id(self) -> str:
+        return secrets.token_urlsafe(24).replace("_", "-")
+
+    def shown(self, row: SandboxResource, content: dict[str, Any]) -> dict[str, Any]:
+        shown = charts.with_meta(content, version=row.version, at=row.updated_at)
+        return shown | {"meta": {"lastUpdated": shown["meta"]["lastUpdated"]}}
+
+    def route(self, call: Call) -> tuple[str, list[str]]:
+        interaction, parts = super().route(call)
+        if interaction in {"vread", "history"}:
+            raise RequestRefused(404, "not-supported", "History is not available.")
+        if interaction == "update" or (
+            interaction == "create" and parts[0] != "QuestionnaireResponse"
+        ):
+            raise RequestRefused(405, "not-supported", "This interaction is not supported.")
+        return interaction, parts
+
+    def read(self, call: Call, type: str, fhir_id: str) -> Answer:
+        row = charts.find(vendor=self.vendor, type=type, fhir_id=fhir_id)
+        if row is not None and not self.listed(row, charts.content_of(row)):
+            raise RequestRefused(404, "not-found", "There is no such entry.")
+        return super().read(call, type, fhir_id)
+
+    def listed(self, row: SandboxResource, content: Mapping[str, Any]) -> bool:
+        """A delivered note is part of the visit's progress note; whether it is served is a setting."""
+        if row.type == "DocumentReference" and row.author.startswith("client:"):
+            return bool(behaviour.of(self.vendor, "notes_listed"))
+        return True
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def carry_out(self, call: Call) -> Answer:
+        if call.method == "POST" and not call.path:
+            return self.transaction(call)
+        return super().carry_out(call)
+
+    def transaction(self, call: Call) -> Answer:
+        """One entry; the answer is a 200 whose entry says a number."""
+        entry = _entry_of(call)
+        resource, method = entry["resource"], entry["request"]["method"]
+        interaction = "create" if method == "POST" else "update"
+        door = self._doors().get((method, resource["resourceType"]))
+        if door is None:
+            raise refused("2")
+        self.permit(call, interaction, resource["resourceType"])
+        require(behaviour.of(self.vendor, "default_user"), "308")
+        require(not conformance.problems(resource), "2")
+        contents.check_characters(resource, repertoire=behaviour.of(self.vendor, "repertoire"))
+        self._check_patient(resource)
+        return door(call, resource)
+
+    def _doors(self) -> dict[tuple[str, str], Any]:
+        return {
+            ("POST", "Condition"): self._stage_problem,
+            ("POST", "DocumentReference"): self._deliver_note,
+        }
+
+    def _check_patient(self, resource: Mapping[str, Any]) -> None:
+        patient_id = charts.patient_of(resource)
+        require(patient_id, "100")
+        row = charts.find(vendor=self.vendor, type="Patient", fhir_id=patient_id)
+        require(row is not None and not row.removed, "207")
+
+    def _stage_problem(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_problem(resource)
+        return self._stage(call, resource)
+
+    def _stage(self, call: Call, resource: dict[str, Any]) -> Answer:
+        """Into the App Data tab of the patient, where a user reconciles it; nobody can read it there."""
+        content = contents.kept(call.spoiler.alter(resource) if call.spoiler else resource)
+        item = charts.stage(
+            vendor=self.vendor,
+            resource=self._kept(content),
+            fhir_id=self.new_id(),
+            author=call.author,
+            at=call.at,
+        )
+        reference = f"{item.type}/{item.fhir_id}"
+        answer = numbered("1", location=reference)
+        answer.staged.append(reference)
+        return answer
+
+    def _deliver_note(self, call: Call, resource: dict[str, Any]) -> Answer:
+        """Straight into the progress note of the visit."""
+        author = (resource.get("author") or [{}])[0].get("reference", "")
+        kind, author_id = charts.split_reference(str(author))
+        row = charts.find(vendor=self.vendor, type="Practitioner", fhir_id=author_id)
+        require(kind == "Practitioner" and row is not None, "101")
+        visits = self.visits(resource)
+        require(visits and visits[0].patient_id == charts.patient_of(resource), "123")
+        contents.check_note(
+            resource,
+            visit_id=visits[0].fhir_id,
+            repertoire=behaviour.of(self.vendor, "repertoire"),
+        )
+        require(not visits[0].locked, "139")
+        return self._file(call, contents.kept(resource) | {"docStatus": "preliminary"})
+
+    def _file(self, call: Call, resource: dict[str, Any]) -> Answer:
+        filed = self.filed(call, resource)
+        answer = numbered("1", location=f"{filed.type}/{filed.fhir_id}")
+        answer.committed.append(f"{filed.type}/{filed.fhir_id}/_history/{filed.version}")
+        return answer
+
+    # --- what it says of itself ---------------------------------------------------------------------
+
+    def capability_statement(self, call: Call) -> dict[str, Any]:
+        """Reads, and one create: none of the contracted write interfaces is in it."""
+        return {
+            "resourceType": "CapabilityStatement",
+            "status": "active",
+            "date": "2026-11-01",
+            "publisher": "eCW Northgate (practice, made up)",
+            "kind": "instance",
+            "software": {"name": "eCW FHIR Facade (practice)", "version": "1.6"},
+            "implementation": {
+                "description": "A practice EHR; every patient is made up",
+                "url": call.base,
+            },
+            "fhirVersion": "4.0.1",
+            "format": ["json"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "resource": [
+                        {
+                            "type": each,
+                            "interaction": [
+                                {"code": code}
+                                for code in (
+                                    "read",
+                                    "search-type",
+                                    *(("create",) if each == "QuestionnaireResponse" else ()),
+                                )
+                            ],
+                        }
+                        for each in sorted(self.types)
+                    ],
+                }
+            ],
+        }
+
+
+def _entry_of(call: Call) -> dict[str, Any]:
+    """The only entry of the transaction in the body. Raises 2 for any other body."""
+    try:
+        bundle = exact_json.loads(call.body)
+    except exact_json.NotJson:
+        raise refused("2") from None
+    entries = bundle.get("entry") if isinstance(bundle, dict) else None
+    if (
+        not isinstance(bundle, dict)
+        or bundle.get("resourceType") != "Bundle"
+        or bundle.get("type") != "transaction"
+        or not isinstance(entries, list)
+        or len(entries) != 1
+        or not isinstance(entries[0], dict)
+    ):
+        raise refused("2")
+    entry: dict[str, Any] = entries[0]
+    resource, request = entry.get("resource"), entry.get("request")
+    if not isinstance(resource, dict) or not isinstance(request, dict):
+        raise refused("2")
+    kind = resource.get("resourceType")
+    known = kind in conformance.RESOURCE_TYPES
+    named = kind if request.get("method") == "POST" else f"{kind}/{resource.get('id')}"
+    if not known or request.get("method") not in {"POST", "PUT"} or request.get("url") != named:
+        raise refused("2")
+    return entry
+
+
+def _number_in(answer: Answer) -> str:
+    """The number that a scripted outcome names."""
+    try:
+        told = exact_json.loads(answer.body)
+        codings = told["issue"][0]["details"]["coding"]
+    except (exact_json.NotJson, KeyError, IndexError, TypeError):
+        return ""
+    return str(codings[0].get("code", "")) if codings else ""
