@@ -3,7 +3,7 @@ this, please do it, did you do it? The default answer to any feature is no."""
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -72,6 +72,8 @@ class EhrAdapter(ABC):
     vendor: ClassVar[str]
     Settings: ClassVar[type[Settings]] = Settings
     places: ClassVar[Mapping[str, str]] = {}
+    # What `read` can look for beside a change (`ReadRequest.context`).
+    contexts: ClassVar[Collection[str]] = ("allergies", "medications", "results")
 
     def __init__(self, connection: Connection) -> None:
         if connection.kind != self.kind:
@@ -87,6 +89,12 @@ class EhrAdapter(ABC):
                 f"The connection's settings cannot be used: {places}."
             ) from None
         self.capabilities = self._narrowed(self.declared(self.settings))
+
+    @classmethod
+    def addresses(cls, settings: Any) -> tuple[str, ...]:
+        """Further addresses that the settings name, beside the connection's own two."""
+        del settings
+        return ()
 
     # --- what can you do ---
 
@@ -170,7 +178,11 @@ class EhrAdapter(ABC):
         fitted, replaced = fit_to_repertoire(completed, capability=capability)
         self._check_lengths(fitted, capability=capability)
         plan = self._render(fitted, capability=capability, tag=tag, baseline=baseline)
-        return replace(plan, remarks=(*plan.remarks, *replaced))
+        beside = [
+            Remark(one.code, one.pointer, one.sentence)
+            for one in fitted.stands_beside(_neighbours(change, baseline))
+        ]
+        return replace(plan, remarks=(*plan.remarks, *replaced, *beside))
 
     @abstractmethod
     def _render(
@@ -199,6 +211,10 @@ class EhrAdapter(ABC):
             )
         if change.rule.needs_target:
             issues += self._target_issues(change, baseline=baseline)
+        issues += [
+            Issue(one.code, one.pointer, one.sentence)
+            for one in change.refused_beside(_neighbours(change, baseline))
+        ]
         if issues:
             raise self._cannot(change, issues)
         del capability
@@ -212,6 +228,15 @@ class EhrAdapter(ABC):
         issues = [
             Issue(i.code, i.pointer, i.sentence) for i in change.conflicts_with(target.canonical)
         ]
+        if not target.tags:
+            issues += [
+                Issue(
+                    "foreign-entry",
+                    f"/{name}",
+                    f"{field_spec(change.kind, name).label} is changed only where the portal made the entry.",
+                )
+                for name in sorted(change.given & change.own_words)
+            ]
         named = change.model_dump_canonical().get("amends", target.reference)
         if named != target.reference:
             issues.append(
@@ -307,6 +332,10 @@ class EhrAdapter(ABC):
             lines=tuple(lines),
             sentence=sentence or f"This cannot be written to {self.vendor}.",
         )
+
+
+def _neighbours(change: ChartChange, baseline: Baseline) -> list[Mapping[str, Any]]:
+    return [one.canonical for one in baseline.neighbours(change.kind)]
 
 
 # --- the destination's characters ----------------------------------------------------------------

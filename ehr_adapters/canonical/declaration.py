@@ -216,10 +216,14 @@ class ChartChange(BaseModel):
     kind: ClassVar[str]
     label: ClassVar[str]
     fhir_type: ClassVar[str]
+    # Further FHIR types in which entries of this kind are kept.
+    also_kept_as: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[Mapping[Interaction, InteractionRule]]
     # The fields that name an entry of this kind, and those that say it in one line, in order of reading.
     named_by: ClassVar[tuple[str, ...]]
     brief: ClassVar[tuple[str, ...]]
+    # The fields that are changed only in entries that the portal made.
+    own_words: ClassVar[frozenset[str]] = frozenset()
 
     interaction: Interaction = Field(exclude=True)
 
@@ -260,6 +264,28 @@ class ChartChange(BaseModel):
         del current
         return ()
 
+    def refused_beside(self, entries: Iterable[Mapping[str, Any]]) -> tuple[ChangeIssue, ...]:
+        """Why this change cannot be made beside the active entries of its kind, given their values."""
+        del entries
+        return ()
+
+    def stands_beside(self, entries: Iterable[Mapping[str, Any]]) -> tuple[ChangeIssue, ...]:
+        """What a reader must be told of the active entries of the kind that this change leaves standing."""
+        del entries
+        return ()
+
+    @classmethod
+    def fhir_type_of(cls, content: Mapping[str, Any]) -> str:
+        """The FHIR type of a new entry with this content."""
+        del content
+        return cls.fhir_type
+
+    @classmethod
+    def compared_as(cls, name: str, value: Any) -> Any:
+        """A value in the form in which it is compared, for shapes that can say the same in several ways."""
+        del name
+        return value
+
     @classmethod
     def words_of(cls, name: str, value: Any) -> str | None:
         """Words for a value of a shape that only this kind has; None: as for every kind."""
@@ -277,10 +303,12 @@ class ChartChange(BaseModel):
 
 def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
+    from ehr_adapters.canonical.allergy import Allergy
     from ehr_adapters.canonical.note import Note
     from ehr_adapters.canonical.problem import Problem
+    from ehr_adapters.canonical.task import Task
 
-    return {model.kind: model for model in (Note, Problem)}
+    return {model.kind: model for model in (Note, Problem, Allergy, Task)}
 
 
 def all_kinds() -> tuple[str, ...]:
@@ -305,6 +333,18 @@ def kind_label(kind: str) -> str:
 def fhir_type(kind: str) -> str:
     """The FHIR type by which a scope names this kind, also for destinations that do not speak FHIR."""
     return kind_model(kind).fhir_type
+
+
+def fhir_types(kind: str) -> tuple[str, ...]:
+    """All FHIR types in which entries of this kind are kept, the usual one first."""
+    model = kind_model(kind)
+    return (model.fhir_type, *model.also_kept_as)
+
+
+def fhir_type_of(kind: str, content: Mapping[str, Any], *, target: str = "") -> str:
+    """The FHIR type by which a scope names one change: that of its target ("Type/id"), else of the new entry."""
+    named = target.partition("/")[0]
+    return named if named in fhir_types(kind) else kind_model(kind).fhir_type_of(content)
 
 
 def interactions(kind: str) -> tuple[Interaction, ...]:

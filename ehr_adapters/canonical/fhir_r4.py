@@ -10,6 +10,7 @@ from typing import Any
 
 from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
+from ehr_adapters.canonical.r4.allergy import ALLERGY
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
 from ehr_adapters.canonical.r4.parts import (
     AI_LABEL,
@@ -22,6 +23,7 @@ from ehr_adapters.canonical.r4.parts import (
 )
 from ehr_adapters.canonical.r4.people import about_whom, described, identity_of, visit_of
 from ehr_adapters.canonical.r4.problem import PROBLEM
+from ehr_adapters.canonical.r4.task import TASK
 
 __all__ = [
     "AI_LABEL",
@@ -43,6 +45,8 @@ __all__ = [
 _TRANSLATIONS: Mapping[str, Translation] = {
     "note": NOTE,
     "problem": PROBLEM,
+    "allergy": ALLERGY,
+    "task": TASK,
 }
 
 

@@ -145,6 +145,83 @@ problem_update = _optional(
 ).filter(bool)
 problem_resolve = _optional({"abatement": st.just("2026-10")}, {"note": _problem_optional["note"]})
 
+comment = _problem_optional["note"]
+people = ids.map(lambda value: f"Practitioner/{value}")
+task_words = {
+    "priority": st.sampled_from(["routine", "urgent", "asap", "stat"]),
+    "about": st.lists(
+        st.builds(
+            "/".join, st.tuples(st.sampled_from(["Condition", "Observation", "Communication"]), ids)
+        ),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    ),
+    "description": comment,
+}
+task_create = _optional(
+    {"title": line, "owner": people, "due": dates}, {**task_words, "sensitivity": sensitivity}
+)
+task_update = _optional(
+    {},
+    {
+        "title": line,
+        "owner": people,
+        "due": dates,
+        "status": st.sampled_from(["requested", "accepted", "in-progress", "completed"]),
+        **{name: st.one_of(st.none(), value) for name, value in task_words.items()},
+        "sensitivity": sensitivity,
+    },
+).filter(bool)
+
+substance = st.sampled_from(
+    [(codes.RXNORM, "723"), (codes.RXNORM, "70618"), (codes.SNOMED, "111088007")]
+).flatmap(
+    lambda one: line.map(lambda display: {"system": one[0], "code": one[1], "display": display})
+)
+reactions = st.lists(
+    st.fixed_dictionaries(
+        {"manifestation": st.sampled_from(["247472004", "39579001"])},
+        optional={"severity": st.sampled_from(["mild", "moderate", "severe"]), "onset": dates},
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda one: (one["manifestation"], one.get("onset")),
+)
+allergy_certainty = st.sampled_from(["unconfirmed", "confirmed"])
+_allergy_optional = {
+    "type": st.sampled_from(["allergy", "intolerance"]),
+    "criticality": st.sampled_from(["low", "high", "unable-to-assess"]),
+    "reactions": reactions,
+    "reported_by": st.sampled_from(["patient", "relative", "clinician"]),
+    "last_seen": dates,
+    "note": comment,
+    "sensitivity": sensitivity,
+}
+allergy_create = _optional(
+    {
+        "substance": substance,
+        "category": st.sampled_from(["medication", "food", "environment", "biologic"]),
+        "clinical_status": st.sampled_from(["active", "inactive"]),
+        "verification": allergy_certainty,
+    },
+    _allergy_optional,
+)
+allergy_update = _optional(
+    {},
+    {
+        "clinical_status": st.sampled_from(["active", "inactive"]),
+        "verification": allergy_certainty,
+        "category": st.sampled_from(["medication", "food"]),
+        "sensitivity": sensitivity,
+        **{
+            name: st.one_of(st.none(), strategy)
+            for name, strategy in _allergy_optional.items()
+            if name != "sensitivity"
+        },
+    },
+).filter(bool)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -154,6 +231,13 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("problem", "update"): problem_update,
     ("problem", "resolve"): problem_resolve,
     ("problem", "entered-in-error"): _optional({}, {"note": _problem_optional["note"]}),
+    ("task", "create"): task_create,
+    ("task", "update"): task_update,
+    ("task", "cancel"): st.just({}),
+    ("allergy", "create"): allergy_create,
+    ("allergy", "update"): allergy_update,
+    ("allergy", "resolve"): _optional({}, {"note": comment}),
+    ("allergy", "entered-in-error"): _optional({}, {"note": comment}),
 }
 
 CANARY = "canary-of-the-payload"
@@ -185,4 +269,26 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("problem", "update"): {"note": CANARY, "verification": "confirmed"},
     ("problem", "resolve"): {"abatement": "2026-11-02", "note": CANARY},
     ("problem", "entered-in-error"): {"note": CANARY},
+    ("task", "create"): {
+        "title": CANARY,
+        "owner": "Practitioner/pr-1",
+        "due": "2026-11-27",
+        "priority": "routine",
+        "about": ["Condition/co-1", "Observation/ob-1"],
+        "description": "Ask whether the cough has gone.",
+    },
+    ("task", "update"): {"description": CANARY, "due": "2026-12-04", "status": "accepted"},
+    ("task", "cancel"): {},
+    ("allergy", "create"): {
+        "substance": {"system": codes.RXNORM, "code": "723", "display": "amoxicillin"},
+        "category": "medication",
+        "clinical_status": "active",
+        "verification": "unconfirmed",
+        "criticality": "high",
+        "reactions": [{"manifestation": "39579001", "severity": "severe", "onset": "2026-11"}],
+        "note": CANARY,
+    },
+    ("allergy", "update"): {"criticality": "high", "note": CANARY},
+    ("allergy", "resolve"): {"note": CANARY},
+    ("allergy", "entered-in-error"): {"note": CANARY},
 }

@@ -160,10 +160,74 @@ def document(*, signed: bool = False, text: str | None = None, **more: Any) -> d
     } | more
 
 
+def task(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Task",
+        "id": "ta-1",
+        "meta": {"versionId": "2"},
+        "identifier": [{"system": TAG_SYSTEM, "value": OLD_TAG.uuid}],
+        "status": "requested",
+        "intent": "order",
+        "priority": "urgent",
+        "code": {"text": "Telephone the patient"},
+        "description": "Ask about the cough.",
+        "focus": {"reference": "Condition/co-1"},
+        "for": {"reference": "Patient/pa-1"},
+        "authoredOn": "2026-11-19T10:00:00-06:00",
+        "owner": {"reference": "Practitioner/pr-1"},
+        "restriction": {"repetitions": 1, "period": {"end": "2026-11-21"}},
+        "input": [
+            {"type": {"text": "Telephone number"}, "valueString": "555-0100"},
+            {"type": {"text": "About"}, "valueReference": {"reference": "Observation/ob-1"}},
+        ],
+    } | more
+
+
+def allergy(**more: Any) -> dict[str, Any]:
+    def status(name: str, code: str) -> dict[str, Any]:
+        system = f"http://terminology.hl7.org/CodeSystem/allergyintolerance-{name}"
+        return {"coding": [{"system": system, "code": code}]}
+
+    wheal = {"system": "http://snomed.info/sct", "code": "247472004", "display": "Wheal"}
+    return {
+        "resourceType": "AllergyIntolerance",
+        "id": "al-1",
+        "meta": {"versionId": "2"},
+        "extension": [{"url": "urn:x", "valueDecimal": 1}],
+        "clinicalStatus": status("clinical", "active"),
+        "verificationStatus": status("verification", "confirmed"),
+        "category": ["medication"],
+        "criticality": "low",
+        "code": {
+            "coding": [
+                {
+                    "system": "http://www.nlm.nih.gov/research/umls/rxnorm",
+                    "code": "70618",
+                    "display": "penicillin",
+                },
+                {"system": "urn:local", "code": "PCN"},
+            ],
+            "text": "Penicillin",
+        },
+        "patient": {"reference": "Patient/pa-1"},
+        "asserter": {"reference": "Practitioner/pr-1"},
+        "reaction": [
+            {
+                "manifestation": [{"coding": [wheal]}],
+                "severity": "mild",
+                "description": "within an hour",
+            }
+        ],
+        "note": [{"text": "first words"}],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
     "problem": condition,
+    "allergy": allergy,
+    "task": task,
 }
 
 

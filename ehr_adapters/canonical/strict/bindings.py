@@ -95,6 +95,8 @@ _EVENT_TIMING = frozenset(
     }
 )
 
+_PRIORITY = frozenset({"routine", "urgent", "asap", "stat"})
+
 # Elements of type code. The key is (type, element); a component of a resource is named as its model is.
 REQUIRED_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("Address", "type"): frozenset({"postal", "physical", "both"}),
@@ -105,6 +107,24 @@ REQUIRED_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("AllergyIntolerance", "criticality"): frozenset({"low", "high", "unable-to-assess"}),
     ("AllergyIntolerance", "type"): frozenset({"allergy", "intolerance"}),
     ("AllergyIntoleranceReaction", "severity"): frozenset({"mild", "moderate", "severe"}),
+    ("Appointment", "status"): frozenset(
+        {
+            "proposed",
+            "pending",
+            "booked",
+            "arrived",
+            "fulfilled",
+            "cancelled",
+            "noshow",
+            "entered-in-error",
+            "checked-in",
+            "waitlist",
+        }
+    ),
+    ("AppointmentParticipant", "required"): frozenset({"required", "optional", "information-only"}),
+    ("AppointmentParticipant", "status"): frozenset(
+        {"accepted", "declined", "tentative", "needs-action"}
+    ),
     ("Bundle", "type"): frozenset(
         {
             "document",
@@ -131,9 +151,52 @@ REQUIRED_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("DocumentReferenceRelatesTo", "code"): frozenset(
         {"replaces", "transforms", "signs", "appends"}
     ),
+    ("CarePlan", "intent"): frozenset({"proposal", "plan", "order", "option"}),
+    ("CarePlan", "status"): frozenset(
+        {"draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"}
+    ),
+    ("CarePlanActivityDetail", "status"): frozenset(
+        {
+            "not-started",
+            "scheduled",
+            "in-progress",
+            "on-hold",
+            "completed",
+            "cancelled",
+            "stopped",
+            "unknown",
+            "entered-in-error",
+        }
+    ),
+    ("Communication", "priority"): _PRIORITY,
+    ("Communication", "status"): frozenset(
+        {
+            "preparation",
+            "in-progress",
+            "not-done",
+            "on-hold",
+            "stopped",
+            "completed",
+            "entered-in-error",
+            "unknown",
+        }
+    ),
     ("Encounter", "status"): _ENCOUNTER_STATUS,
     ("EncounterLocation", "status"): frozenset({"planned", "active", "reserved", "completed"}),
     ("EncounterStatusHistory", "status"): _ENCOUNTER_STATUS,
+    ("Goal", "lifecycleStatus"): frozenset(
+        {
+            "proposed",
+            "planned",
+            "accepted",
+            "active",
+            "on-hold",
+            "completed",
+            "cancelled",
+            "entered-in-error",
+            "rejected",
+        }
+    ),
     ("HumanName", "use"): frozenset(
         {"usual", "official", "temp", "nickname", "anonymous", "old", "maiden"}
     ),
@@ -184,6 +247,39 @@ REQUIRED_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("PatientLink", "type"): frozenset({"replaced-by", "replaces", "refer", "seealso"}),
     ("Practitioner", "gender"): _GENDER,
     ("Quantity", "comparator"): frozenset({"<", "<=", ">=", ">"}),
+    ("QuestionnaireResponse", "status"): frozenset(
+        {"in-progress", "completed", "amended", "entered-in-error", "stopped"}
+    ),
+    ("Task", "intent"): frozenset(
+        {
+            "unknown",
+            "proposal",
+            "plan",
+            "order",
+            "original-order",
+            "reflex-order",
+            "filler-order",
+            "instance-order",
+            "option",
+        }
+    ),
+    ("Task", "priority"): _PRIORITY,
+    ("Task", "status"): frozenset(
+        {
+            "draft",
+            "requested",
+            "received",
+            "accepted",
+            "rejected",
+            "ready",
+            "cancelled",
+            "in-progress",
+            "on-hold",
+            "failed",
+            "completed",
+            "entered-in-error",
+        }
+    ),
     ("TimingRepeat", "dayOfWeek"): frozenset({"mon", "tue", "wed", "thu", "fri", "sat", "sun"}),
     ("TimingRepeat", "durationUnit"): _UNITS_OF_TIME,
     ("TimingRepeat", "periodUnit"): _UNITS_OF_TIME,

@@ -17,16 +17,22 @@ from fhir_core import types as fhir_types
 # The types that this project checks in depth; every other type is checked by its structure all the same.
 SCOPE = (
     "AllergyIntolerance",
+    "Appointment",
     "Bundle",
+    "CarePlan",
+    "Communication",
     "Condition",
     "DocumentReference",
     "Encounter",
+    "Goal",
     "MedicationRequest",
     "MedicationStatement",
     "Observation",
     "OperationOutcome",
     "Patient",
     "Practitioner",
+    "QuestionnaireResponse",
+    "Task",
 )
 
 _R4_TARGETS: Mapping[tuple[str, str], tuple[str, ...]] = {

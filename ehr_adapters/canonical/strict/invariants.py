@@ -40,6 +40,26 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
             ".empty() or clinicalStatus.empty()",
         ),
     ),
+    "Appointment": (
+        Invariant(
+            "app-2", "A start and an end are given together.", "start.exists() = end.exists()"
+        ),
+        Invariant(
+            "app-3",
+            "Only a proposed, cancelled or waiting appointment has no time.",
+            "(start.exists() and end.exists()) or (status in ('proposed' | 'cancelled' | 'waitlist'))",
+        ),
+        Invariant(
+            "app-4",
+            "Only what was cancelled or missed has a reason for it.",
+            "cancelationReason.exists() implies (status = 'noshow' or status = 'cancelled')",
+        ),
+    ),
+    "AppointmentParticipant": (
+        Invariant(
+            "app-1", "A participant has a role or is named.", "type.exists() or actor.exists()"
+        ),
+    ),
     "Attachment": (
         Invariant("att-1", "Data has a content type.", "data.empty() or contentType.exists()"),
     ),
@@ -103,6 +123,11 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
             "fullUrl.empty() or fullUrl.contains('/_history/').not()",
         ),
     ),
+    "CarePlanActivity": (
+        Invariant(
+            "cpl-3", "An activity is told here or elsewhere.", "detail.empty() or reference.empty()"
+        ),
+    ),
     "Condition": (
         Invariant(
             "con-3",
@@ -138,6 +163,13 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
     "ContactPoint": (
         Invariant("cpt-2", "A contact value has a system.", "value.empty() or system.exists()"),
     ),
+    "GoalTarget": (
+        Invariant(
+            "gol-1",
+            "A target value says what is measured.",
+            "detail.exists() implies measure.exists()",
+        ),
+    ),
     "Observation": (
         Invariant(
             "obs-6",
@@ -164,11 +196,25 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
             "name.exists() or telecom.exists() or address.exists() or organization.exists()",
         ),
     ),
+    "QuestionnaireResponseItem": (
+        Invariant(
+            "qrs-1",
+            "Items stand below an item or below its answer, not below both.",
+            "(answer.exists() and item.exists()).not()",
+        ),
+    ),
     "Ratio": (
         Invariant(
             "rat-1",
             "A ratio has both parts, or an extension instead.",
             "(numerator.exists() = denominator.exists()) and (numerator.exists() or extension.exists())",
+        ),
+    ),
+    "Task": (
+        Invariant(
+            "inv-1",
+            "A task is not modified before it was written.",
+            "lastModified.exists().not() or authoredOn.exists().not() or lastModified >= authoredOn",
         ),
     ),
     "TimingRepeat": (

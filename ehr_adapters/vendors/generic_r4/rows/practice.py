@@ -2,12 +2,19 @@
 
 from typing import Any
 
-from ehr_adapters.capabilities import Capability
+from ehr_adapters.capabilities import Capability, Finality
+from ehr_adapters.vendors.generic_r4.rows.acts import change, create
 
-PLACES: dict[str, str] = {}
+PLACES: dict[str, str] = {
+    "task": "the practice's task list",
+}
 
 
 def rows(settings: Any) -> tuple[Capability, ...]:
     """The rows of this group."""
-    del settings
-    return ()
+    filed: dict[str, Any] = {"settings": settings, "finality": Finality.FILED}
+    return (
+        create("task", **filed),
+        change("task", "update", **filed),
+        change("task", "cancel", **filed),
+    )
