@@ -145,7 +145,8 @@ class Remark:
     """Something about the plan that a reviewer must be told, at a pointer into the canonical change.
 
     `code`: "not-carried" (this field is not sent to this EHR), "replaced" (characters replaced by the
-    destination's table), "removed" (something of the current entry goes with the change).
+    destination's table), "removed" (something of the current entry goes with the change), "both-stand"
+    (an entry that contradicts this one stays in the chart).
     """
 
     code: str

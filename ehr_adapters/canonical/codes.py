@@ -32,6 +32,8 @@ DISPLAYS: dict[tuple[str, str], str] = {
     (SNOMED, "24484000"): "Severe",
     (SNOMED, "716186003"): "No known allergy",
     (SNOMED, "26643006"): "Oral route",
+    (SNOMED, "247472004"): "Wheal",
+    (SNOMED, "39579001"): "Anaphylaxis",
 }
 
 _FORMS = {

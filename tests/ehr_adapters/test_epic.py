@@ -32,7 +32,8 @@ class TestEpic(AdapterContract):
     kind: ClassVar[str] = "epic"
     # Epic passes over the scope that is asked for and grants what the app is registered for.
     granted: ClassVar[str | None] = (
-        "system/DocumentReference.write system/Condition.write system/Patient.read openid"
+        "system/DocumentReference.write system/Condition.write "
+        "system/AllergyIntolerance.write system/Patient.read openid"
     )
 
     def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +43,8 @@ class TestEpic(AdapterContract):
                 "verification": "provisional",
                 "clinical_status": "active",
             }
+        if kind == "allergy":
+            content = content | {"verification": "unconfirmed", "clinical_status": "active"}
         return content
 
     @pytest.mark.req("001-53")

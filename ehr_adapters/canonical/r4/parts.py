@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ehr_adapters.canonical import codes
-from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
+from ehr_adapters.canonical.declaration import (
+    ChangeInvalid,
+    ChangeIssue,
+    ChartChange,
+    Interaction,
+    field_spec,
+)
+from ehr_adapters.canonical.parsing import read_change
 
 AI_LABEL = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
+LONGEST_DISPLAY = 400
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 
 SENSITIVITY_TO_CODE = {"normal": "N", "restricted": "R", "very-restricted": "V"}
@@ -160,7 +168,7 @@ class Taken:
         concept = self.value.get(name)
         if not isinstance(concept, dict):
             return []
-        codings = [c for c in concept.get("coding") or () if isinstance(c, dict)]
+        codings = objects(concept.get("coding"))
         found = []
         for system in systems:
             one = next(
@@ -182,8 +190,9 @@ class Taken:
         left = {k: v for k, v in concept.items() if k not in {"coding", "text"}}
         if codings:
             left["coding"] = codings
-        if concept.get("text") and concept["text"] not in displays:
-            left["text"] = concept["text"]
+        text = concept.get("text")
+        if text and not (isinstance(text, str) and text in displays):
+            left["text"] = text
         self.value[name] = left
         return found
 
@@ -196,9 +205,8 @@ class Taken:
         if not isinstance(concepts, list):
             return ""
         for index, concept in enumerate(concepts):
-            codings = concept.get("coding") if isinstance(concept, dict) else None
-            for coding in codings or ():
-                if isinstance(coding, dict) and coding.get("system") == system:
+            for coding in objects(concept.get("coding")) if isinstance(concept, dict) else ():
+                if coding.get("system") == system:
                     code = coding.get("code")
                     if code in possible:
                         rest = [c for i, c in enumerate(concepts) if i != index]
@@ -256,6 +264,11 @@ class Taken:
         )
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list, whatever else a stranger has put there."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def concept_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     codings = []
     for one in listed:
@@ -276,10 +289,29 @@ def concept_or_text(value: Any) -> dict[str, Any]:
 
 
 def code_of(coding: Mapping[str, Any]) -> dict[str, Any]:
+    """The code of a coding; a display that is laid out over lines is taken as one line."""
     out = {"system": coding["system"], "code": coding["code"]}
-    if coding.get("display"):
-        out["display"] = coding["display"]
+    display = coding.get("display")
+    words = " ".join(display.split()) if isinstance(display, str) else ""
+    if words and len(words) <= LONGEST_DISPLAY:
+        out["display"] = words
     return out
+
+
+def form_of(kind: str, content: dict[str, Any], taken: Taken) -> CanonicalForm:
+    """What was taken, as far as each value has its field's type; what has not is listed as uncarried.
+
+    A stranger's entry may hold anything: nothing that a field cannot hold reaches a comparison or a screen.
+    """
+    unread: list[Uncarried] = []
+    try:
+        read_change(kind, Interaction.CREATE, content)
+    except ChangeInvalid as invalid:
+        for name in sorted({issue.pointer.split("/")[1] for issue in invalid.issues}):
+            content.pop(name, None)
+            element = field_spec(kind, name).element
+            unread.append(Uncarried(element, f"“{element}” of the entry cannot be read here."))
+    return CanonicalForm(kind, content, (*taken.left(), *unread), taken.tags())
 
 
 def security_labels(sensitivity: str | None) -> list[dict[str, str]]:
@@ -306,9 +338,7 @@ def take_sensitivity(taken: Taken, content: dict[str, Any]) -> None:
     if not isinstance(meta, dict):
         return
     left = []
-    for label in meta.pop("security", None) or ():
-        if not isinstance(label, dict):
-            continue
+    for label in objects(meta.pop("security", None)):
         if (label.get("system"), label.get("code")) == AI_LABEL:
             continue
         known = _CODE_TO_SENSITIVITY.get(str(label.get("code")))

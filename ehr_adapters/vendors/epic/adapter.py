@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ehr_adapters.canonical.base import ChartChange
 from ehr_adapters.canonical.fhir_r4 import CanonicalForm, FhirForm, Uncarried
-from ehr_adapters.canonical.note import comment_text, read_comment_text
+from ehr_adapters.canonical.note import read_comment_text
 from ehr_adapters.capabilities import (
     Capability,
     CapabilitySet,
@@ -31,12 +31,12 @@ from ehr_adapters.contract import (
 from ehr_adapters.errors import (
     AdapterError,
     AlreadyThere,
-    Issue,
     ServerError,
 )
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_reading import FHIR_JSON, FhirSettings
 from ehr_adapters.http import Reply
+from ehr_adapters.vendors.epic import contents
 from ehr_adapters.vendors.epic.numbers import EPIC_CODES, INFORMATIONAL
 from ehr_adapters.vendors.epic.rows import clinical, medicines, notes, practice
 
@@ -92,37 +92,10 @@ class EpicAdapter(FhirHttpAdapter):
     def _render(
         self, change: ChartChange, *, capability: Capability, tag: Tag, baseline: Baseline
     ) -> WirePlan:
-        issues = list(self._problem_issues(change)) if change.kind == "problem" else []
+        issues = list(contents.issues_of(change))
         if issues:
             raise self._cannot(change, issues)
         return super()._render(change, capability=capability, tag=tag, baseline=baseline)
-
-    @staticmethod
-    def _problem_issues(change: ChartChange) -> Iterator[Issue]:
-        content = change.model_dump_canonical()
-        if content["category"] != "problem-list-item":
-            yield Issue(
-                "unsupported",
-                "/category",
-                "Epic takes no diagnosis of a visit from outside; only the problem list can be proposed to.",
-            )
-        if content["verification"] != "provisional":
-            yield Issue(
-                "unsupported",
-                "/verification",
-                "Epic takes a problem from outside only as provisional.",
-            )
-        if content["clinical_status"] != "active":
-            yield Issue(
-                "unsupported",
-                "/clinical_status",
-                "Epic takes a problem from outside only as active.",
-            )
-        for index, code in enumerate(content["code"]):
-            if not code.get("display"):
-                yield Issue(
-                    "missing", f"/code/{index}/display", "Epic needs the words of the code as well."
-                )
 
     def _to_fhir(
         self,
@@ -134,34 +107,20 @@ class EpicAdapter(FhirHttpAdapter):
     ) -> FhirForm:
         form = super()._to_fhir(change, patient=patient, tag=tag, current=current)
         resource = dict(form.resource)
-        # Epic keeps no label and no foreign identifier on these; the tag stands in the text.
+        # Epic keeps no label on these.
         resource.pop("meta", None)
-        resource.pop("identifier", None)
-        uncarried = list(form.uncarried)
+        if change.kind not in contents.TAG_IN_IDENTIFIER:
+            resource.pop("identifier", None)
         content = change.model_dump_canonical()
+        uncarried = [*form.uncarried, *contents.left_out(change.kind, resource)]
         if content.get("sensitivity", "normal") != "normal":
             uncarried.append(
                 Uncarried("/sensitivity", "Epic does not take the sensitivity label from outside.")
             )
         if change.kind == "note":
             resource.pop("category", None)
-        else:
-            resource["note"] = [
-                {"text": comment_text(text=content.get("note") or "", short=tag.short)}
-            ]
-            for name, element, sentence in (
-                (
-                    "side",
-                    "bodySite",
-                    "The side is not sent to Epic: choose a code that names it, or say it in the comment.",
-                ),
-                ("severity", "severity", "The severity is not sent to Epic."),
-                ("stage", "stage", "The stage is not sent to Epic."),
-                ("abatement", "abatementDateTime", "The end date is not sent to Epic."),
-                ("encounter", "encounter", "The visit is not sent to Epic with a problem."),
-            ):
-                if resource.pop(element, None) is not None:
-                    uncarried.append(Uncarried(f"/{name}", sentence))
+        if change.kind in contents.TAG_IN_COMMENT:
+            contents.with_tag(resource, comment=content.get("note") or "", short=tag.short)
         return FhirForm(resource, tuple(uncarried))
 
     def _frozen_headers(
@@ -173,7 +132,7 @@ class EpicAdapter(FhirHttpAdapter):
 
     def _canonical(self, resource: Mapping[str, Any], *, kind: str) -> CanonicalForm:
         form = super()._canonical(resource, kind=kind)
-        if form.kind != "problem" or "note" not in form.content:
+        if form.kind not in contents.TAG_IN_COMMENT or "note" not in form.content:
             return form
         text, short = read_comment_text(form.content["note"])
         content = {k: v for k, v in form.content.items() if k != "note"}

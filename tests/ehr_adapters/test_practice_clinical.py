@@ -1,0 +1,183 @@
+"""Allergies, vital signs and results against the practice EHR, over HTTP."""
+
+from typing import Any
+
+import pytest
+
+from ehr_adapters.canonical.base import changed_fields, parse_change
+from ehr_adapters.capabilities import Finality
+from ehr_adapters.contract import Tag, WirePlan, comparable_differences
+from ehr_adapters.errors import CannotBeCarried, Unsupported, VersionConflict
+from tests.ehr_adapters.practice import Practice, fresh_practice, practice
+from tests.ehr_adapters.test_practice_contract import Stage
+
+__all__ = ["fresh_practice", "practice"]
+pytestmark = pytest.mark.once
+
+NUTS = {
+    "substance": {"system": "http://snomed.info/sct", "code": "256349002", "display": "Peanut"},
+    "category": "food",
+    "clinical_status": "active",
+    "verification": "unconfirmed",
+    "criticality": "high",
+    "reactions": [{"manifestation": "39579001", "severity": "severe", "onset": "2026-10"}],
+    "note": "Told so today.",
+}
+
+
+@pytest.fixture
+def generic(fresh_practice: Practice) -> Stage:
+    return Stage(fresh_practice, "generic")
+
+
+@pytest.fixture
+def epic(fresh_practice: Practice) -> Stage:
+    return Stage(fresh_practice, "epic")
+
+
+def planned(
+    stage: Stage,
+    kind: str,
+    interaction: str,
+    content: dict[str, Any],
+    *,
+    who: str = "P1",
+    target: str = "",
+) -> WirePlan:
+    baseline = stage.read(kind, who, interaction=interaction, target=target)
+    change = parse_change(kind, interaction, content)
+    return stage.adapter.render(change, tag=Tag.mint(), baseline=baseline)
+
+
+def written(stage: Stage, plan: WirePlan) -> str:
+    """Sends the plan; what the chart then holds is what was said, to the last element."""
+    reference = stage.send(plan)
+    entry = stage.adapter.read_entry(kind=plan.kind, reference=reference, at=stage.at)
+    assert entry is not None
+    assert comparable_differences(plan.comparable, entry.comparable) == ()
+    said = stage.adapter.parse(plan).model_dump_canonical()
+    assert changed_fields(plan.kind, said, entry.canonical) == ()
+    return reference
+
+
+class TestAllergiesOnTheGenericFront:
+    def test_every_interaction_is_written_read_back_and_equal(self, generic: Stage) -> None:
+        plan = planned(generic, "allergy", "create", NUTS)
+        reference = written(generic, plan)
+        assert generic.held(plan) == [reference]
+        for interaction, content in (
+            (
+                "update",
+                {"verification": "confirmed", "criticality": None, "reported_by": "patient"},
+            ),
+            ("update", {"reactions": [{"manifestation": "247472004"}], "last_seen": "2026"}),
+            (
+                "update",
+                {"verification": "refuted", "note": "Tolerated peanut on a supervised test."},
+            ),
+            ("resolve", {}),
+            ("entered-in-error", {"note": "Another patient's."}),
+        ):
+            changed = planned(generic, "allergy", interaction, content, target=reference)
+            assert written(generic, changed) == reference
+        with pytest.raises(CannotBeCarried):
+            planned(generic, "allergy", "update", {"criticality": "low"}, target=reference)
+
+    def test_a_colleagues_entry_keeps_all_that_the_change_does_not_name(
+        self, generic: Stage
+    ) -> None:
+        target = generic.people["P2"]["entries"]["allergy_latex"]
+        before = generic.adapter.read_entry(kind="allergy", reference=target, at=generic.at)
+        assert before is not None
+        plan = planned(
+            generic, "allergy", "update", {"last_seen": "2026-11"}, who="P2", target=target
+        )
+        written(generic, plan)
+        after = generic.adapter.read_entry(kind="allergy", reference=target, at=generic.at)
+        assert after is not None
+        assert comparable_differences(before.comparable, after.comparable) == ("/lastOccurrence",)
+
+    def test_a_stale_version_is_refused(self, generic: Stage) -> None:
+        reference = generic.send(planned(generic, "allergy", "create", NUTS))
+        plan = planned(generic, "allergy", "update", {"criticality": "low"}, target=reference)
+        generic.practice.lever(
+            "edit_as_colleague",
+            vendor="generic",
+            patient="P1",
+            reference=reference,
+            changes={"type": "allergy"},
+        )
+        with pytest.raises(VersionConflict):
+            generic.send(plan)
+
+    def test_none_known_is_refused_beside_an_allergy_and_both_stand_is_said(
+        self, generic: Stage
+    ) -> None:
+        none_known = {
+            "substance": "716186003",
+            "category": "medication",
+            "clinical_status": "active",
+            "verification": "confirmed",
+        }
+        with pytest.raises(CannotBeCarried) as refused:
+            planned(generic, "allergy", "create", none_known, who="P2")
+        assert refused.value.issues[0].code == "none-known-beside-active"
+        # Ida's chart says that none is known.
+        ida = planned(generic, "allergy", "create", NUTS | {"category": "medication"}, who="P4")
+        assert [(r.code, r.pointer) for r in ida.remarks] == [("both-stand", "/substance")]
+
+
+class TestAllergiesOnTheEpicFront:
+    def test_one_waits_in_the_holding_tank_and_is_not_found_there(self, epic: Stage) -> None:
+        plan = planned(epic, "allergy", "create", NUTS)
+        assert plan.finality is Finality.STAGED
+        reference = epic.send(plan)
+        assert epic.adapter.read_entry(kind="allergy", reference=reference, at=epic.at) is None
+        found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
+        assert (found.complete, found.hits) == (False, ())
+        names = [
+            s.canonical["substance"]["code"] for s in epic.read("allergy").neighbours("allergy")
+        ]
+        assert "256349002" not in names
+
+    def test_the_same_twice_waits_twice_so_nothing_is_sent_twice(self, epic: Stage) -> None:
+        plan = planned(epic, "allergy", "create", NUTS)
+        assert epic.send(plan) != epic.send(plan)
+        assert not epic.adapter.capabilities.get("allergy", "create").retry.may_resend
+
+    def test_an_accepted_one_is_what_was_sent_in_epics_words(self, epic: Stage) -> None:
+        plan = planned(epic, "allergy", "create", NUTS)
+        reference = epic.send(plan)
+        epic.practice.lever("accept_staged", vendor="epic", reference=reference)
+        entry = epic.adapter.read_entry(kind="allergy", reference=reference, at=epic.at)
+        assert entry is not None
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        assert "category" not in entry.canonical
+
+    @pytest.mark.parametrize(
+        ("change", "pointer"),
+        [
+            ({"verification": "confirmed"}, "/verification"),
+            ({"clinical_status": "inactive"}, "/clinical_status"),
+            ({"substance": "256349002"}, "/substance/display"),
+            ({"reactions": [{"manifestation": "271807003"}]}, "/reactions/0/manifestation/display"),
+        ],
+    )
+    def test_what_epic_would_refuse_is_refused_here(
+        self, epic: Stage, change: dict[str, Any], pointer: str
+    ) -> None:
+        with pytest.raises(CannotBeCarried) as refused:
+            planned(epic, "allergy", "create", NUTS | change)
+        assert [one.pointer for one in refused.value.issues] == [pointer]
+
+    def test_everything_else_is_typed_with_the_copy_card(self, epic: Stage) -> None:
+        target = epic.people["P2"]["entries"]["allergy_latex"]
+        for interaction, content in (
+            ("update", {"criticality": "low"}),
+            ("resolve", {}),
+            ("entered-in-error", {}),
+        ):
+            with pytest.raises(Unsupported):
+                planned(epic, "allergy", interaction, content, who="P2", target=target)
+            card = epic.adapter.copy_card(parse_change("allergy", interaction, content))
+            assert card.place.startswith("Allergies activity")
