@@ -292,7 +292,9 @@ def code_of(coding: Mapping[str, Any]) -> dict[str, Any]:
     """The code of a coding; a display that is laid out over lines is taken as one line."""
     out = {"system": coding["system"], "code": coding["code"]}
     display = coding.get("display")
-    words = " ".join(display.split()) if isinstance(display, str) else ""
+    words = display if isinstance(display, str) else ""
+    if words != words.strip() or len(words.splitlines()) > 1:
+        words = " ".join(words.split())
     if words and len(words) <= LONGEST_DISPLAY:
         out["display"] = words
     return out
