@@ -134,13 +134,17 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token and what it is good for. `scope` is what was granted, `asked` what was asked for."""
+    """A token and what it is good for. `scope` is what was granted, `asked` what was asked for.
+
+    `server` is the address that the sign-in sent us on to, where it is not the connection's own.
+    """
 
     value: str = field(repr=False)
     scope: str
     asked: str
     expires_at: datetime
     lifetime_seconds: int
+    server: str = ""
 
     @property
     def digest(self) -> str:
@@ -155,7 +159,8 @@ class AccessToken:
 class ReadRequest:
     """What to read before a change. References may be bare ids or "Type/id"; `at` is stamped on what is read.
 
-    `context` asks for entries that are only shown: "allergies", "medications", "results".
+    `context` asks for entries beside the change's own kind: "allergies", "medications", "problems", "results"
+    (kidney function, potassium, INR), "weights", "pregnancy".
     `deadline` in seconds bounds the whole reading; None means the connection's own.
     """
 
@@ -257,7 +262,7 @@ class Snapshot:
 class Unreadable:
     """A part that could not be read, and why: never the same as "there is none".
 
-    `what` is a stable word: "practitioner", "problems", "notes", "allergies", "medications", "results".
+    `what` is a stable word: "practitioner", "problems", "notes", or a name of a context.
     """
 
     what: str
@@ -273,8 +278,8 @@ class Baseline:
     """What the EHR held when we looked.
 
     `missing` names what the EHR answered it does not have ("patient", "encounter", "target",
-    "practitioner"); `unreadable` what it would not or could not show. A patient or target that cannot be
-    *reached* is no Baseline at all: `read` raises.
+    "practitioner"); `unreadable` what it would not or could not show; `contexts` which contexts were looked
+    for. A patient or target that cannot be *reached* is no Baseline at all: `read` raises.
     """
 
     read_at: datetime
@@ -287,6 +292,7 @@ class Baseline:
     visit: VisitState | None = None
     missing: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    contexts: tuple[str, ...] = ()
 
     def neighbours(self, kind: str) -> tuple[Snapshot, ...]:
         """The active entries of the change's own kind."""
@@ -295,6 +301,10 @@ class Baseline:
     def context(self, what: str) -> tuple[Snapshot, ...]:
         """Entries read to be shown and asked about beside the change: "allergies", "medications", "results"."""
         return tuple(s for s in self.neighbourhood if s.role == what)
+
+    def was_read(self, what: str) -> bool:
+        """This context was looked for, and nothing of it was held back: none there means that there is none."""
+        return what in self.contexts and all(part.what != what for part in self.unreadable)
 
     def hash_neighbourhood(self, kind: str) -> str:
         """SHA-256 over (reference, whole hash) of the active entries of one kind: the version of a create."""
@@ -315,6 +325,7 @@ class Baseline:
             "visit": self.visit.to_json() if self.visit else None,
             "missing": list(self.missing),
             "unreadable": [u.to_json() for u in self.unreadable],
+            "contexts": list(self.contexts),
         }
 
     @classmethod
@@ -333,6 +344,7 @@ class Baseline:
             visit=VisitState.from_json(data["visit"]) if data["visit"] else None,
             missing=tuple(data["missing"]),
             unreadable=tuple(Unreadable(**u) for u in data["unreadable"]),
+            contexts=tuple(data.get("contexts", ())),
         )
 
 

@@ -41,10 +41,32 @@ from ehr_adapters.http import EgressList, EgressRefused, HttpClient
 _CONTEXT_WORDS = {
     "allergies": "allergies",
     "medications": "medications",
+    "problems": "problems",
     "results": "laboratory results",
+    "weights": "weights",
+    "pregnancy": "entries about pregnancy",
 }
 # The kind whose fields say what such an entry holds.
-_CONTEXT_KIND = {"allergies": "allergy", "medications": "medication", "results": "result"}
+_CONTEXT_KIND = {
+    "allergies": "allergy",
+    "medications": "medication",
+    "problems": "problem",
+    "results": "result",
+    "weights": "vitals",
+    "pregnancy": "result",
+}
+_LOINC = "http://loinc.org"
+# LOINC: creatinine, eGFR by five formulas, potassium, INR.
+_RESULTS = (
+    "2160-0", "62238-1", "33914-3", "48642-3", "98979-8", "69405-9", "2823-3", "6301-6",
+)  # fmt: skip
+_BODY_WEIGHT, _PREGNANCY_STATUS = "29463-7", "82810-3"
+
+
+def _newest(*codes: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Observations with one of these LOINC codes, the newest first."""
+    asked = ",".join(f"{_LOINC}|{code}" for code in codes)
+    return (("Observation", {"code": asked, "_sort": "-date"}),)
 
 
 class FhirBaseline(EhrAdapter):
@@ -59,7 +81,10 @@ class FhirBaseline(EhrAdapter):
             ("MedicationRequest", {"status": "active"}),
             ("MedicationStatement", {"status": "active"}),
         ),
-        "results": (("Observation", {"category": "laboratory", "_sort": "-date"}),),
+        "problems": (("Condition", {"clinical-status": "active,recurrence,relapse"}),),
+        "results": _newest(*_RESULTS),
+        "weights": _newest(_BODY_WEIGHT),
+        "pregnancy": _newest(_PREGNANCY_STATUS),
     }
 
     @contextmanager
@@ -153,6 +178,7 @@ class FhirBaseline(EhrAdapter):
             else None,
             missing=tuple(missing),
             unreadable=tuple(unreadable),
+            contexts=request.context if patient else (),
         )
 
     def _neighbourhood(

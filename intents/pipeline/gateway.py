@@ -37,6 +37,7 @@ from ehr_adapters.contract import (
     ReadRequest,
     Snapshot,
     Tag,
+    Unreadable,
     WirePlan,
     WireRequest,
     WriteReceipt,
@@ -199,9 +200,12 @@ def read(
 ) -> Baseline:
     """What the EHR holds around one change, stamped `at`. `deadline` in seconds bounds all of it.
 
-    `context` asks for entries that are only shown beside it: "allergies", "medications", "results".
+    `context` asks for entries beside it (`ReadRequest.context`); what the adapter has no way to look for is
+    unreadable.
     """
-    return _adapter(connection, with_key=True, deadline=deadline).read(
+    adapter = _adapter(connection, with_key=True, deadline=deadline)
+    served = tuple(what for what in context if what in adapter.contexts)
+    baseline = adapter.read(
         ReadRequest(
             patient=patient_ref,
             kind=kind,
@@ -211,9 +215,19 @@ def read(
             target=target_ref,
             practitioner=practitioner_ref,
             neighbourhood=neighbourhood,
-            context=context,
+            context=served,
             deadline=deadline,
         )
+    )
+    not_served = tuple(
+        Unreadable(what, "not-served", f"The EHR's {what} cannot be read here.")
+        for what in context
+        if what not in served
+    )
+    return replace(
+        baseline,
+        contexts=served if baseline.patient else (),
+        unreadable=(*baseline.unreadable, *not_served),
     )
 
 

@@ -57,6 +57,7 @@ REASONS: Mapping[str, str] = {
     "encounter-changed": "The visit changed since the approval. Nothing was written.",
     "target-changed": "The entry changed in the EHR since the approval. Nothing was written.",
     "neighbourhood-changed": "The EHR now holds a similar entry. Nothing was written.",
+    "beside-changed": "Allergies or medicines in the EHR changed since the approval. Nothing was written.",
     "different-entry": "The EHR holds this entry with other content. Nothing was sent.",
     "several-entries": "The EHR holds more than one entry that could be this one. Nothing was sent.",
     "reported-change-failed": "A change that this one reports or needs was not written. Nothing was sent.",

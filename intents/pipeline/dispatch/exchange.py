@@ -19,7 +19,7 @@ from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
 from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
-from intents.pipeline.screening import DESTINATION, Freshness
+from intents.pipeline.screening import BESIDE, DESTINATION, Freshness
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,8 @@ class Exchange:
                 return ""
             case Freshness.SILENT:
                 raise Unreachable
+            case Freshness.WHOLE_DIFFERS if BESIDE in fresh.fields:
+                return "beside-changed"
             case Freshness.WHOLE_DIFFERS:
                 # Frozen bytes of a whole entry would undo what a colleague changed beside it.
                 undoes = fresh.whole_resource and bool(begun.intent.target_ref)

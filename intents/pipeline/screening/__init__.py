@@ -19,6 +19,7 @@ from intents.pipeline.screening.filing import (
     screen_due,
 )
 from intents.pipeline.screening.freshness import (
+    BESIDE,
     DESTINATION,
     Freshness,
     FreshRead,
@@ -29,6 +30,7 @@ from intents.pipeline.screening.freshness import (
 from intents.pipeline.screening.stored import baseline_of, plan_of
 
 __all__ = [
+    "BESIDE",
     "DESTINATION",
     "IN_REQUEST",
     "Decided",

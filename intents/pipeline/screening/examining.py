@@ -15,6 +15,7 @@ from ehr_adapters.errors import AdapterError, AdapterMisconfigured, PatientMoved
 from intents.governance.models import EhrConnection, EhrIdentity
 from intents.models import Intent
 from intents.pipeline import gateway, validation
+from intents.pipeline.screening.contexts import contexts_of
 from intents.pipeline.screening.drafts import draft_of, was_written_here
 from intents.pipeline.screening.facts import Decided, NoRulesInForce, decide
 from intents.pipeline.validation import Draft, Finding, Severity
@@ -214,8 +215,7 @@ def read_chart(*, intent: Intent, draft: Draft, at: datetime, deadline: float | 
         interaction=draft.interaction,
         encounter_ref=draft.encounter_ref,
         target_ref=intent.target_ref,
-        # The patient banner says which allergies are known; silence there would read as "none".
-        context=("allergies",),
+        context=contexts_of(draft.kind),
         at=at,
         deadline=deadline,
     )

@@ -15,6 +15,7 @@ from ehr_adapters.errors import AdapterError, AdapterMisconfigured, PatientMoved
 from intents.lifecycle import State
 from intents.models import Intent, Proposal, Screening
 from intents.pipeline import gateway
+from intents.pipeline.screening.contexts import changed_beside, contexts_of, unread_now
 from intents.pipeline.screening.drafts import encounter_of, own_tags, waiting_for
 from intents.pipeline.screening.examining import examine
 from intents.pipeline.screening.filing import Outcomes, hold_moved, load, refile
@@ -25,6 +26,8 @@ from intents.pipeline.validation import Draft, find_duplicate
 _AT_ONCE = 4
 # What a FreshRead names when not the chart moved, but what the EHR takes.
 DESTINATION = "destination"
+# What it names when allergies or medicines beside the change were changed.
+BESIDE = "beside"
 
 
 class Freshness(StrEnum):
@@ -163,6 +166,7 @@ def _ask(intent: Intent, visit: str, *, at: datetime, deadline: float | None) ->
                 interaction=intent.interaction,
                 encounter_ref=visit,
                 target_ref=intent.target_ref,
+                context=contexts_of(intent.change_kind),
                 at=at,
                 deadline=deadline,
             )
@@ -210,6 +214,14 @@ def _compared(intent: Intent, screening: Screening, seen: _Seen) -> FreshRead:
         if intent.target_ref
         else _neighbourhood(intent, then=then, now=now)
     )
+    if freshness in (Freshness.UNCHANGED, Freshness.WHOLE_DIFFERS):
+        if unread_now(intent.change_kind, then=then, now=now):
+            return FreshRead(
+                intent.pk, Freshness.SILENT, "Allergies or medicines could not be read."
+            )
+        if changed_beside(intent, then=then, now=now):
+            freshness, fields = Freshness.WHOLE_DIFFERS, (*fields, BESIDE)
+            sentence = "Allergies or medicines of the patient were changed in the EHR."
     return FreshRead(intent.pk, freshness, sentence, fields, whole, now)
 
 

@@ -1,0 +1,57 @@
+"""What of a chart has to be read beside the entries of a change's own kind, and whether that is still so."""
+
+from collections.abc import Collection
+
+from ehr_adapters.contract import Baseline
+from intents.models import Intent
+from intents.pipeline.screening.drafts import own_tags
+
+# The patient banner says which allergies are known; silence there would read as "none".
+_ALWAYS = ("allergies",)
+_FOR_MEDICINES = ("allergies", "medications", "problems", "results", "weights", "pregnancy")
+_CONTEXTS = {
+    "medication": _FOR_MEDICINES,
+    "order": _FOR_MEDICINES,
+    "vitals": ("allergies", "weights"),
+}
+# What may not have changed unseen between an approval and the sending of a medicine.
+_DECISIVE = ("allergies", "medications")
+
+
+def contexts_of(kind: str) -> tuple[str, ...]:
+    """The contexts (`ReadRequest.context`) that page, facts and findings of a kind need."""
+    return _CONTEXTS.get(kind, _ALWAYS)
+
+
+def unread_now(kind: str, *, then: Baseline, now: Baseline) -> bool:
+    """Something that the change was checked against could be read then and cannot now."""
+    return kind in _CONTEXTS and any(
+        then.was_read(what) and not now.was_read(what) for what in _DECISIVE
+    )
+
+
+def changed_beside(intent: Intent, *, then: Baseline, now: Baseline) -> bool:
+    """Were allergies or medicines of the chart changed by anybody but this very draft?"""
+    kind = intent.change_kind
+    if "medications" not in contexts_of(kind):
+        return False
+    ours = _tags_of_draft(intent)
+    return any(
+        _entries(then, what, aside=ours) != _entries(now, what, aside=ours) for what in _DECISIVE
+    )
+
+
+def _entries(
+    baseline: Baseline, what: str, *, aside: Collection[str]
+) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (one.reference, one.hash_whole)
+        for one in baseline.context(what)
+        if not any(tag in aside for tag in one.tags)
+    )
+
+
+def _tags_of_draft(intent: Intent) -> frozenset[str]:
+    """The tags of every change of the same draft: what they write is what was approved together."""
+    siblings = Intent.objects.filter(proposal_id=intent.proposal_id)
+    return frozenset().union(*(own_tags(each) for each in siblings))

@@ -1,0 +1,84 @@
+"""The rules in force, asked about the facts of one change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ehr_adapters.capabilities import Capability
+from ehr_adapters.contract import Baseline
+from intents.governance import consent
+from intents.governance.models import PolicyVersion
+from intents.models import Intent, IntentVersion, Screening
+from intents.pipeline.policy import PolicyContext, Verdict, evaluate
+from intents.pipeline.screening.facts.chart import chart_facts, destination_facts
+from intents.pipeline.screening.facts.content import content_facts
+from intents.pipeline.screening.facts.standing import NO_GRANT, Standing, standing_of
+from intents.pipeline.validation import IDENTITY_HOLDS, Draft, Finding
+
+__all__ = ["NO_GRANT", "Decided", "NoRulesInForce", "decide", "policy_now"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict, the rules that gave it, what the patient's directives said, and when it was asked for."""
+
+    verdict: Verdict
+    policy_version: PolicyVersion
+    consent: consent.ConsentAnswer
+    moment: str = "screening"
+
+
+class NoRulesInForce(RuntimeError):
+    """The tenant has no policy in force: nothing can be decided, and so nothing may be written."""
+
+
+def decide(
+    *,
+    intent: Intent,
+    version: IntentVersion,
+    draft: Draft,
+    baseline: Baseline | None,
+    capability: Capability | None,
+    findings: Iterable[Finding],
+    at: datetime,
+) -> Decided:
+    """What the rules in force say about a draft with these findings. Raises `NoRulesInForce`."""
+    found = tuple(findings)
+    standing = standing_of(intent=intent, version=version, at=at)
+    context = replace(
+        content_facts(str(intent.pk), draft=draft, baseline=baseline, at=at),
+        **standing.facts,
+        **chart_facts(draft=draft, baseline=baseline, at=at),
+        **destination_facts(capability),
+        holds=frozenset(f.code for f in found if f.holds),
+        identity="doubtful" if any(f.code in IDENTITY_HOLDS for f in found) else "verified",
+        confidence=min(
+            (c.confidence for c in draft.evidence if c.confidence is not None), default=-1
+        ),
+        contradicted=any("contradicted" in f.code for f in found),
+        unsupported=any(f.code.endswith(("-absent", "-unavailable")) for f in found),
+    )
+    return _asked(context, standing=standing, intent=intent, at=at)
+
+
+def policy_now(
+    *, intent: Intent, screening: Screening, at: datetime, moment: str = "approval"
+) -> Decided:
+    """The rules of this moment on the facts of a screening, with today's agent, grants, consent, connection.
+
+    `moment`: approval or claim. Raises `NoRulesInForce`, also where the screening has no verdict to start from.
+    """
+    earlier = screening.verdicts.filter(moment="screening").order_by("-at", "-id").first()
+    if earlier is None:
+        raise NoRulesInForce("The change was never put to the rules.")
+    standing = standing_of(intent=intent, version=screening.version, at=at)
+    context = replace(PolicyContext.from_input(earlier.phi_json("input")), **standing.facts)
+    return replace(_asked(context, standing=standing, intent=intent, at=at), moment=moment)
+
+
+def _asked(context: PolicyContext, *, standing: Standing, intent: Intent, at: datetime) -> Decided:
+    rules = PolicyVersion.in_force(tenant_id=intent.tenant_id, at=at)
+    if rules is None:
+        raise NoRulesInForce("No rules are in force.")
+    verdict = evaluate(context, policy_text=rules.content, schema_text=rules.schema)
+    return Decided(verdict=verdict, policy_version=rules, consent=standing.consent)
