@@ -67,6 +67,7 @@ class Acknowledgement(StrEnum):
     ID_IN_LOCATION_OR_BODY = "id_in_location_or_body"
     CREATED_WITH_LOCATION = "created_with_location"
     OK_WITH_ID = "ok_with_id"
+    SUCCESS_FLAG = "success_flag"  # the answer itself says so; an id may be missing
 
 
 @dataclass(frozen=True, slots=True)
