@@ -22,6 +22,7 @@ def comparison_key(kind: str, name: str, value: Any) -> Any:
     spec = field_spec(kind, name)
     if value is None:
         return spec.absent_means or None
+    value = kind_model(kind).compared_as(spec.name, value)
     match spec.compare:
         case Comparison.CODE:
             return _code_key(value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Strict, StrictBool, StrictInt
+from pydantic import AfterValidator, Field, Strict, StrictBool
 from pydantic_core import PydanticCustomError
 
 from ehr_adapters.canonical import units
@@ -23,7 +23,15 @@ from ehr_adapters.canonical.declaration import (
     Owner,
     Risk,
 )
-from ehr_adapters.canonical.types import Code, Entries, Part, Quantity, QuantityRange, Text
+from ehr_adapters.canonical.types import (
+    Code,
+    Entries,
+    Part,
+    Quantity,
+    QuantityRange,
+    Text,
+    WholeNumber,
+)
 
 FIELDS = ("dose", "units_taken", "route", "frequency", "as_needed", "sig_text")
 
@@ -75,10 +83,10 @@ class Frequency(Part):
     """So many times in so much time, on which days, at which times of the day."""
 
     times: Annotated[
-        Annotated[StrictInt, Field(ge=1, le=99)], Column(label="Times", control=Control.LINE)
+        Annotated[WholeNumber, Field(ge=1, le=99)], Column(label="Times", control=Control.LINE)
     ]
     per: Annotated[
-        Annotated[StrictInt, Field(ge=1, le=999)], Column(label="In", control=Control.LINE)
+        Annotated[WholeNumber, Field(ge=1, le=999)], Column(label="In", control=Control.LINE)
     ]
     unit: Annotated[
         Literal["h", "d", "wk", "mo"],
@@ -92,7 +100,7 @@ class Frequency(Part):
             AfterValidator(_no_repeats),
         ]
         | None,
-        Column(label="On", control=Control.CHOICE, words=WEEKDAYS),
+        Column(label="On", control=Control.CHOICES, words=WEEKDAYS),
     ] = None
     clock_times: Annotated[
         Annotated[
@@ -112,7 +120,7 @@ class Frequency(Part):
             AfterValidator(_no_repeats),
         ]
         | None,
-        Column(label="When in the day", control=Control.CHOICE, words=MOMENTS),
+        Column(label="When in the day", control=Control.CHOICES, words=MOMENTS),
     ] = None
 
 
@@ -401,6 +409,11 @@ def amount_words(amount: Mapping[str, Any]) -> str:
     return units.amount_words(_trimmed(amount["value"]), amount["unit"])
 
 
+def compared_as(name: str, value: Any) -> Any:
+    """A dosing field's value in the form in which it is compared, for the kinds that hold it."""
+    return reduced(value) if name == "frequency" else value
+
+
 def words_of(name: str, value: Any) -> str | None:
     """The words of a dosing field's value, for the kinds that hold it; None: as for every kind."""
     if not isinstance(value, Mapping):
@@ -454,7 +467,7 @@ def _listed(parts: Sequence[str]) -> str:
 def issues(content: Mapping[str, Any]) -> Iterator[ChangeIssue]:
     """What contradicts itself in the dosing fields of one content."""
     for name in ("dose", "units_taken"):
-        yield from _amount_issues(name, content.get(name))
+        yield from amount_issues(name, content.get(name))
     frequency = content.get("frequency")
     if frequency:
         yield from _frequency_issues(frequency)
@@ -467,7 +480,8 @@ def issues(content: Mapping[str, Any]) -> Iterator[ChangeIssue]:
         yield from _sig_issues(content["sig_text"], content)
 
 
-def _amount_issues(name: str, amount: Any) -> Iterator[ChangeIssue]:
+def amount_issues(name: str, amount: Any) -> Iterator[ChangeIssue]:
+    """What is wrong with one amount of a medicine, or a range of it, whatever it is for."""
     if not amount:
         return
     ends = (

@@ -112,7 +112,7 @@ def _expanded(declared: Column, value: Any) -> Any:
     if declared.refers_to:
         if isinstance(value, list):
             return [_expanded(declared, one) for one in value]
-        if isinstance(value, str) and "/" not in value:
+        if isinstance(value, str) and "/" not in value and not declared.or_text:
             return f"{declared.refers_to[0]}/{value}"
     return value
 
@@ -163,7 +163,8 @@ def _value_issues(spec: Column, value: Any, place: tuple[str | int, ...]) -> Ite
             if value.get(name) is not None:
                 yield from _value_issues(column, value[name], (*place, name))
         return
-    if spec.refers_to and value.split("/", 1)[0] not in spec.refers_to:
+    # Where words may stand instead of a reference, what is no reference is the words.
+    if spec.refers_to and not spec.or_text and value.split("/", 1)[0] not in spec.refers_to:
         yield ChangeIssue(
             _pointer(place),
             "bad-reference",

@@ -23,6 +23,7 @@ _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?")
 # No exponent, no leading zeros, no bare point: what a reader and every transport take the same way.
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?")
+_DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,8})")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -87,6 +88,11 @@ def _decimal(text: str) -> str:
     return text
 
 
+def _whole(value: object) -> object:
+    """Digits typed into a form are the number that they say."""
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+
 def is_fhir_id(text: str) -> bool:
     """A FHIR logical id, safe to stand in a path."""
     return _FHIR_ID.fullmatch(text) is not None and text not in {".", ".."}
@@ -108,6 +114,7 @@ PartialDate = Annotated[str, AfterValidator(_partial_date)]
 Instant = Annotated[str, AfterValidator(_instant)]
 Reference = Annotated[str, AfterValidator(_reference)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
+WholeNumber = Annotated[StrictInt, BeforeValidator(_whole)]
 
 
 @dataclass(frozen=True, slots=True)
