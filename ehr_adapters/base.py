@@ -20,7 +20,7 @@ from ehr_adapters.canonical.base import (
     parse_change,
     words,
 )
-from ehr_adapters.capabilities import Capability, CapabilitySet, RetryClass, VersionCheck
+from ehr_adapters.capabilities import Capability, CapabilitySet, VersionCheck
 from ehr_adapters.contract import (
     AccessToken,
     Baseline,
@@ -90,12 +90,6 @@ class EhrAdapter(ABC):
             ) from None
         self.capabilities = self._narrowed(self.declared(self.settings))
 
-    @classmethod
-    def addresses(cls, settings: Any) -> tuple[str, ...]:
-        """Further addresses that the settings name, beside the connection's own two."""
-        del settings
-        return ()
-
     # --- what can you do ---
 
     @classmethod
@@ -131,9 +125,9 @@ class EhrAdapter(ABC):
                 continue
             weaker: dict[str, Any] = {}
             if capability.conditional_create and not seen.conditional_create:
-                weaker |= {"conditional_create": False, "retry": RetryClass.S3}
+                weaker |= {"conditional_create": False, "retry": capability.retry.unfenced}
             if capability.version_check is not seen.version_check is VersionCheck.NONE:
-                weaker |= {"version_check": VersionCheck.NONE, "retry": RetryClass.S3}
+                weaker |= {"version_check": VersionCheck.NONE, "retry": capability.retry.unfenced}
             changed[capability.key] = weaker
         return declared.narrowed(changed, found_at=found.found_at, evidence=found.evidence)
 

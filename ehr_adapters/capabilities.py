@@ -53,6 +53,11 @@ class RetryClass(StrEnum):
         """After proven absence the machine may send again."""
         return self in {RetryClass.S1, RetryClass.S2, RetryClass.S3, RetryClass.S5}
 
+    @property
+    def unfenced(self) -> "RetryClass":
+        """What is left of it without the EHR's own fence: never more than there was."""
+        return RetryClass.S3 if self in {RetryClass.S1, RetryClass.S2} else self
+
 
 class VersionCheck(StrEnum):
     """How the EHR itself notices that the entry changed in between."""
@@ -108,6 +113,8 @@ class Capability:
     labels_carried: tuple[str, ...] = ()
     server_owned: tuple[str, ...] = ()
     transformations: tuple[Transformation, ...] = ()
+    # Elements of something staged that the EHR sets when somebody accepts or signs it.
+    set_on_acceptance: tuple[str, ...] = ()
     processing_bound_seconds: int = 120
     index_lag_seconds: int = 900
     degrade: tuple[str, ...] = ("copy_card",)
@@ -143,6 +150,7 @@ class Capability:
         values["length_caps"] = tuple((str(p), int(n)) for p, n in values["length_caps"])
         for name in ("tag_places", "not_carried", "labels_carried", "server_owned", "degrade"):
             values[name] = tuple(values[name])
+        values["set_on_acceptance"] = tuple(values.get("set_on_acceptance", ()))
         return cls(**values)
 
 

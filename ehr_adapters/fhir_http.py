@@ -24,7 +24,7 @@ from ehr_adapters.canonical.base import (
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import Destination, FhirForm, to_fhir
 from ehr_adapters.canonical.types import is_fhir_id
-from ehr_adapters.capabilities import Capability, CapabilitySet, RetryClass, VersionCheck
+from ehr_adapters.capabilities import Capability, CapabilitySet, VersionCheck
 from ehr_adapters.contract import (
     AccessToken,
     Baseline,
@@ -121,12 +121,12 @@ class FhirHttpAdapter(FhirBaseline):
             }
         changes: dict[str, Any] = {}
         if capability.conditional_create and (offer or {}).get("conditionalCreate") is False:
-            changes |= {"conditional_create": False, "retry": RetryClass.S3}
+            changes |= {"conditional_create": False, "retry": capability.retry.unfenced}
         if (
             capability.version_check is VersionCheck.IF_MATCH
             and (offer or {}).get("versioning") == "no-version"
         ):
-            changes |= {"version_check": VersionCheck.NONE, "retry": RetryClass.S3}
+            changes |= {"version_check": VersionCheck.NONE, "retry": capability.retry.unfenced}
         return changes
 
     def _capability_statement(self, client: HttpClient) -> dict[str, Any]:
@@ -281,11 +281,9 @@ class FhirHttpAdapter(FhirBaseline):
     def submit(
         self, step: WireRequest, *, token: AccessToken, earlier: Sequence[WriteReceipt] = ()
     ) -> WriteReceipt:
-        if not re.fullmatch(r"[A-Z][A-Za-z]+(?:/[A-Za-z0-9\-.]{1,64})?", step.path):
-            raise AdapterMisconfigured("The plan's path is no path of a FHIR resource.")
         if step.slots or earlier:
             raise AdapterMisconfigured("This adapter's requests have no slots.")
-        url = fhir_url(self.connection.base_url, step.path)
+        url = self._address(step)
         try:
             with self._client() as client:
                 reply = client.exchange(
@@ -303,6 +301,12 @@ class FhirHttpAdapter(FhirBaseline):
             lost = TimedOutAfterSend if failed.timed_out else ConnectionLost
             raise lost(connection_kind=self.kind, interaction=step.label) from None
         return self._receipt(step, reply, token=token)
+
+    def _address(self, step: WireRequest) -> str:
+        """Where a step is sent to; raises `AdapterMisconfigured` for a path that is none of this EHR's."""
+        if not re.fullmatch(r"[A-Z][A-Za-z]+(?:/[A-Za-z0-9\-.]{1,64})?", step.path):
+            raise AdapterMisconfigured("The plan's path is no path of a FHIR resource.")
+        return fhir_url(self.connection.base_url, step.path)
 
     def _receipt(self, step: WireRequest, reply: Reply, *, token: AccessToken) -> WriteReceipt:
         """What a reply proves; raises the branch it belongs to when it is no acknowledgement."""

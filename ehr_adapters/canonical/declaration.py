@@ -304,11 +304,12 @@ class ChartChange(BaseModel):
 def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
     from ehr_adapters.canonical.allergy import Allergy
+    from ehr_adapters.canonical.message import Message
     from ehr_adapters.canonical.note import Note
     from ehr_adapters.canonical.problem import Problem
     from ehr_adapters.canonical.task import Task
 
-    return {model.kind: model for model in (Note, Problem, Allergy, Task)}
+    return {model.kind: model for model in (Note, Problem, Allergy, Task, Message)}
 
 
 def all_kinds() -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
 from ehr_adapters.canonical.r4.allergy import ALLERGY
+from ehr_adapters.canonical.r4.message import MESSAGE
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
 from ehr_adapters.canonical.r4.parts import (
     AI_LABEL,
@@ -47,6 +48,7 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "problem": PROBLEM,
     "allergy": ALLERGY,
     "task": TASK,
+    "message": MESSAGE,
 }
 
 

@@ -222,6 +222,27 @@ allergy_update = _optional(
     },
 ).filter(bool)
 
+message_create = _optional(
+    {
+        "to": st.one_of(
+            st.just({"who": "patient"}),
+            st.fixed_dictionaries(
+                {"who": st.just("proxy"), "name": line},
+                optional={"person": ids.map(lambda value: f"RelatedPerson/{value}")},
+            ),
+        ),
+        "subject": line,
+        "body": text,
+        "carries": st.sampled_from([["none"], ["result"], ["result", "medication-change"]]),
+    },
+    {
+        "in_reply_to": ids.map(lambda value: f"Communication/{value}"),
+        "language": st.sampled_from(["en", "es-MX", "zh-Hant"]),
+        "reply_allowed": st.booleans(),
+        "sensitivity": sensitivity,
+    },
+)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -234,6 +255,7 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("task", "create"): task_create,
     ("task", "update"): task_update,
     ("task", "cancel"): st.just({}),
+    ("message", "create"): message_create,
     ("allergy", "create"): allergy_create,
     ("allergy", "update"): allergy_update,
     ("allergy", "resolve"): _optional({}, {"note": comment}),
@@ -279,6 +301,12 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("task", "update"): {"description": CANARY, "due": "2026-12-04", "status": "accepted"},
     ("task", "cancel"): {},
+    ("message", "create"): {
+        "to": {"who": "patient"},
+        "subject": "Your question",
+        "body": f"{CANARY} Please bring your diary to the next visit.",
+        "carries": ["none"],
+    },
     ("allergy", "create"): {
         "substance": {"system": codes.RXNORM, "code": "723", "display": "amoxicillin"},
         "category": "medication",

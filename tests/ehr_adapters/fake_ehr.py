@@ -222,12 +222,28 @@ def allergy(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def communication(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Communication",
+        "id": "cm-1",
+        "meta": {"versionId": "1"},
+        "status": "completed",
+        "subject": {"reference": "Patient/pa-1"},
+        "sent": "2026-11-19T10:00:00-06:00",
+        "sender": {"reference": "Patient/pa-1"},
+        "recipient": [{"reference": "Practitioner/pr-1"}],
+        "topic": {"text": "A question"},
+        "payload": [{"contentString": "May I swim?"}],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
     "problem": condition,
     "allergy": allergy,
     "task": task,
+    "message": communication,
 }
 
 

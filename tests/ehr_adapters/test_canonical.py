@@ -59,7 +59,13 @@ def issues(kind: str, interaction: str, content: Any) -> list[tuple[str, str]]:
 
 
 # Fields that no element of FHIR R4 carries: a remark says so on the page.
-WITHOUT_ELEMENT = {("note", "mode"), ("note", "attachments"), ("note", "patient_release")}
+WITHOUT_ELEMENT = {
+    ("note", "mode"),
+    ("note", "attachments"),
+    ("note", "patient_release"),
+    ("message", "carries"),
+    ("message", "reply_allowed"),
+}
 
 
 class TestADeclaration:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from ehr_adapters.capabilities import Capability, Finality
+from ehr_adapters.capabilities import Capability, Finality, RetryClass
 from ehr_adapters.vendors.generic_r4.rows.acts import change, create
 
 PLACES: dict[str, str] = {
     "task": "the practice's task list",
+    "message": "a new message in the patient's portal messages",
 }
 
 
@@ -17,4 +18,12 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         create("task", **filed),
         change("task", "update", **filed),
         change("task", "cancel", **filed),
+        # What a patient has read cannot be called back, however well it is found again.
+        create(
+            "message",
+            settings=settings,
+            finality=Finality.SENT_FOR_ACTION,
+            retry=RetryClass.S6,
+            not_carried=("/reply_allowed",),
+        ),
     )
