@@ -11,6 +11,7 @@ from uuid import UUID
 from allauth.account import signals as account_signals
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from allauth.account.views import LoginView, LogoutView
 from allauth.core import context as allauth_context
 from allauth.mfa import signals as mfa_signals
@@ -26,7 +27,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -308,6 +309,31 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     choose_membership(request, membership=membership)
     record_session_event(AuditTag.SESSION_PERSON_SIGNED_IN, user=membership.user, methods=["demo"])
     return HttpResponseRedirect(_next(request, otherwise=reverse("home")))
+
+
+@require_safe
+@never_cache
+def sign_in_again(request: HttpRequest) -> HttpResponse:
+    """A newer sign-in for a grave decision; `?next=` is where it goes on.
+
+    Who has neither a password nor a second factor here signs in through their organisation from the start.
+    """
+    user = _signed_in(request)
+    wanted = request.GET.get("next", "")
+    if user is None:
+        return redirect(f"{reverse('account_login')}?{urlencode({'next': wanted})}")
+    if get_reauthentication_flows(user):
+        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': wanted})}")
+    membership = getattr(request, "membership", None)
+    if settings.DEMO_MODE and membership is not None:
+        return render(
+            request,
+            "account/demo_again.html",
+            {"membership": membership, "next": wanted},
+        )
+    record_session_event(AuditTag.SESSION_PERSON_SIGNED_OUT, user=user)
+    end_session(request)
+    return redirect(f"{reverse('account_login')}?{urlencode({'next': wanted})}")
 
 
 # --- organisation, preferences, start page -------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audit.tags import AuditTag
@@ -101,6 +102,14 @@ def _show(
             "A newer draft of this exists. It did not replace this one, because somebody was reading or had "
             "edited it. Approve one of the two and reject the other."
         )
+    limit = review.sign_in_limit(seen)
+    if limit and State.PENDING_APPROVAL in states and may_review(request.membership):
+        signed_in_at = _authentication(request, at=at)[1]
+        if at - signed_in_at > limit:
+            notices.append(
+                "Your last sign-in is some time ago: approving this asks you to sign in again first. "
+                "Your checks are kept."
+            )
     if State.HELD in states:
         notices.append("A change of this draft is on hold and is not part of this approval.")
     answers = _note_viewing(request, proposal, seen=seen, at=at)
@@ -354,6 +363,10 @@ def _refused(
     _keep_checks(request, proposal, at=at)
     if isinstance(refusal, review.ConflictFound):
         return redirect("conflict", proposal.pk)
+    if isinstance(refusal, review.SignInAgain):
+        messages.warning(request, refusal.sentence)
+        query = urlencode({"next": reverse("review", args=[proposal.pk])})
+        return redirect(f"{reverse('sign_in_again')}?{query}")
     title = "Nothing was written."
     return _show(
         request,

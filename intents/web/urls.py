@@ -36,6 +36,7 @@ urlpatterns = [
     path("login/factor/", mfa.authenticate, name="mfa_authenticate"),
     path("logout/", accounts.Account.as_view(), name="account_logout"),
     path("account/inactive/", account.account_inactive, name="account_inactive"),
+    path("login/again/", accounts.sign_in_again, name="sign_in_again"),
     path("account/again/", account.reauthenticate, name="account_reauthenticate"),
     path("account/password/", account.password_change, name="account_change_password"),
     path("account/password/first/", account.password_set, name="account_set_password"),

@@ -133,6 +133,7 @@ ROUTES: dict[str, For] = {
             # drafts
             "queue",
             "next_draft",
+            "sign_in_again",
             "queue_news",
             "review",
             "review_edit",

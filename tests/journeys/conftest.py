@@ -1,5 +1,6 @@
 """A day at the made-up clinic, with both practice EHRs behind it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that every page and every record asks for the moment."""
     moving = Clock(timezone.now)
     monkeypatch.setattr(timezone, "now", moving.now)
+    # The sign-in library notes when somebody signed in by the machine's clock.
+    monkeypatch.setattr(
+        "allauth.account.internal.flows.login.time",
+        SimpleNamespace(time=lambda: moving.now().timestamp()),
+    )
     return moving
 
 

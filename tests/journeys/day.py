@@ -282,7 +282,13 @@ class Desk:
         screen = self.review(proposal)
         self.check(screen, answers=answers)
         self.day.forward(seconds=seconds)
-        return self.press(screen, "Approve for")
+        screen = self.press(screen, "Approve for")
+        if screen.offers("It is still me"):
+            # What was ticked is kept; the page is read again and the button pressed again.
+            screen = self.press(screen, "It is still me")
+            self.day.forward(seconds=2)
+            screen = self.press(screen, "Approve for")
+        return screen
 
     def check(self, screen: Screen, *, answers: Mapping[str, str] | None = None) -> None:
         """Tick and answer everything on a review page."""

@@ -4,7 +4,7 @@
 stops; `refusals` are the sentences of what was not done. `locking` is the order of the locks.
 """
 
-from intents.pipeline.review.approving import DecisionForm, approve
+from intents.pipeline.review.approving import DecisionForm, approve, sign_in_limit
 from intents.pipeline.review.editing import edit, take_over_as_author
 from intents.pipeline.review.refusals import (
     REASON_CODES,
@@ -22,6 +22,7 @@ from intents.pipeline.review.refusals import (
     ReasonNeeded,
     ReviewRefused,
     RulesTightened,
+    SignInAgain,
     TargetBusy,
     TooFast,
     TooLateToUndo,
@@ -46,6 +47,7 @@ __all__ = [
     "ReasonNeeded",
     "ReviewRefused",
     "RulesTightened",
+    "SignInAgain",
     "TargetBusy",
     "TooFast",
     "TooLateToUndo",
@@ -56,6 +58,7 @@ __all__ = [
     "recall",
     "reject",
     "release",
+    "sign_in_limit",
     "take_over_as_author",
     "undo",
 ]

@@ -38,6 +38,7 @@ from intents.pipeline.review.refusals import (
     NotPending,
     PageOutOfDate,
     RulesTightened,
+    SignInAgain,
     TargetBusy,
     TooFast,
 )
@@ -47,6 +48,8 @@ from intents.pipeline.sealing import Statement
 
 # Nobody reads a patient banner in less; all other fast decisions are counted, not refused.
 _SCRIPTED = timedelta(seconds=1)
+# By the risk of what the page shows: an open session that somebody else walks up to decides nothing grave.
+_SIGN_IN_LIMITS = {"high": timedelta(minutes=15), "dual": timedelta(minutes=5)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,9 @@ def _decide(
     left = page.open_checks(form.checks)
     if left:
         raise ChecksOpen(left)
+    limit = sign_in_limit(page)
+    if limit is not None and at - form.authenticated_at > limit:
+        raise SignInAgain(limit)
     answers = {intent.pk: _ask_the_rules(intent, at=at) for intent in pending}
     tightened = [intent for intent in pending if _is_tightened(intent, answers[intent.pk])]
     if tightened:
@@ -152,6 +158,11 @@ def _decide(
         )
     worklist.release_claim(proposal_id=proposal.pk, reviewer=reviewer, at=at)
     return pending, False
+
+
+def sign_in_limit(page: ReviewPage) -> timedelta | None:
+    """How old the last sign-in may be to approve what this page shows; None: as old as the session."""
+    return _SIGN_IN_LIMITS.get(page.risk)
 
 
 # --- what must hold -------------------------------------------------------------------------------

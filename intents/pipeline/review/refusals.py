@@ -1,6 +1,7 @@
 """Why a decision was not taken. Each refusal is a plain sentence for the person who tried."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from ehr_adapters.canonical.base import ChangeIssue
@@ -55,6 +56,19 @@ class PageOutOfDate(ReviewRefused):
 
     code = "page-out-of-date"
     sentence = "The draft or the chart changed while the page was open. Look again."
+
+
+class SignInAgain(ReviewRefused):
+    """The person signed in too long ago for a decision of this risk."""
+
+    code = "sign-in-again"
+
+    def __init__(self, limit: timedelta) -> None:
+        minutes = int(limit.total_seconds() // 60)
+        super().__init__(
+            f"Your last sign-in is over {minutes} minutes old, and this decision needs a newer one. "
+            "Sign in again; your checks are kept."
+        )
 
 
 class ChecksOpen(ReviewRefused):
