@@ -85,7 +85,7 @@ def _json(status: int, value: Any) -> HttpResponse:
 def _about(_order: Order, _query: Query, _at: datetime) -> Any:
     return {
         "fronts": {
-            vendor: {"base": BASES[vendor], "token": f"/{vendor}/oauth2/token"}
+            vendor: {"base": BASES[vendor], "token": FRONTS[vendor].token_url(BASES[vendor])}
             for vendor in behaviour.VENDORS
         },
         "orders": sorted(f"{method} {name}" for method, name in _ACTIONS),

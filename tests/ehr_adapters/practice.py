@@ -89,6 +89,7 @@ class Practice:
             "advancedmd": f"{self.root}/advancedmd/v1/r4/175",
             "eclinicalworks": f"{self.root}/eclinicalworks/fhir/r4/NRTHGA",
             "athenahealth": f"{self.root}/athenahealth/fhir/r4",
+            "veradigm": f"{self.root}/veradigm/fhirroute/fhir/CP00101",
         }
 
     @property
@@ -97,6 +98,7 @@ class Practice:
         return usual | {
             "eclinicalworks": f"{self.root}/eclinicalworks/oauth/oauth2/token",
             "advancedmd": f"{self.root}/advancedmd/v1/oauth2/token",
+            "veradigm": f"{self.root}/veradigm/fhirroute/authorizationV2/CP00101/connect/token",
         }
 
     # --- the control surface ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ HTTP 200. The product is named in the connection's settings: action names differ
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -94,6 +94,11 @@ class VeradigmAdapter(FhirHttpAdapter):
 
     def _searches_record_numbers(self) -> bool:
         return self.settings.record_number_search
+
+    def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
+        """By when it was filed: a note need not carry a date of its own."""
+        del plan
+        return [("_lastUpdated", f"ge{day}")]
 
     # --- what can you do -------------------------------------------------------------------------
 
