@@ -24,10 +24,11 @@ class Stage:
         self.backend = practice.client(vendor)
         self.at = datetime.now(UTC)
         self.connection = Connection(
-            kind=KINDS[vendor],
+            kind=KINDS.get(vendor, vendor),
             base_url=self.backend.base,
             token_url=self.backend.token_url,
             client_id=self.backend.client_id,
+            alg=self.backend.alg,
             private_key_pem=self.backend.key.private_bytes(
                 Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
             ).decode(),

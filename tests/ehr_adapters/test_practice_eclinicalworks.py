@@ -1,0 +1,327 @@
+"""The eClinicalWorks adapter against its practice EHR, over HTTP, with its faults and levers."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ehr_adapters import registry
+from ehr_adapters.base import EhrAdapter
+from ehr_adapters.canonical.base import changed_fields
+from ehr_adapters.canonical.codes import ICD10CM
+from ehr_adapters.contract import WirePlan, comparable_differences
+from ehr_adapters.errors import (
+    AdapterError,
+    AlreadyThere,
+    CannotBeCarried,
+    ConnectionLost,
+    ContentRefused,
+    NotPermitted,
+    RateLimited,
+    Redirected,
+    ServerError,
+    TimedOutAfterSend,
+    TokenRejected,
+    TokenUnavailable,
+    UnreadableReply,
+)
+from tests.ehr_adapters.practice import Practice, fresh_practice, practice
+from tests.ehr_adapters.stage import Stage
+
+__all__ = ["fresh_practice", "practice"]
+pytestmark = [pytest.mark.once, pytest.mark.req("003-60")]
+
+VENDOR = "eclinicalworks"
+TYPES = {"problem": "Condition", "note": "DocumentReference"}
+
+
+@pytest.fixture
+def ecw(fresh_practice: Practice) -> Stage:
+    fresh_practice.settings(VENDOR, calls_per_minute=10_000)
+    return Stage(fresh_practice, VENDOR)
+
+
+def problem(stage: Stage, **more: Any) -> WirePlan:
+    content = {
+        "code": {"system": ICD10CM, "code": "R42", "display": "Dizziness and giddiness"},
+        "category": "problem-list-item",
+        "clinical_status": "active",
+        "verification": "provisional",
+        "note": "Said so today.",
+    }
+    return stage.create("problem", content | more)
+
+
+def note(stage: Stage, text: str = "BP ≥ 140|90\n====\nFollow up.", **more: Any) -> WirePlan:
+    content = {
+        "type": "11506-3",
+        "status": "unsigned",
+        "author": stage.people["staff"]["prescriber_one"]["practitioner"],
+        "date": stage.at.isoformat(timespec="seconds"),
+        "sections": [{"title": "Plan", "text": text}],
+    }
+    return stage.create("note", content | more)
+
+
+def plan_of(stage: Stage, kind: str) -> WirePlan:
+    return {"problem": problem, "note": note}[kind](stage)
+
+
+def waiting(stage: Stage) -> list[dict[str, Any]]:
+    """What our own client left among the App Data."""
+    return [
+        each
+        for each in stage.practice.staged(vendor=VENDOR)
+        if each["author"] == f"client:{stage.backend.client_id}" and each["state"] == "waiting"
+    ]
+
+
+def effects(stage: Stage) -> int:
+    """How many entries the portal's requests left in the practice, wherever."""
+    log = stage.practice.log(vendor=VENDOR, method="POST")
+    return sum(len(each["committed"]) + len(each["staged"]) for each in log)
+
+
+class TestAProblem:
+    @pytest.mark.req("001-53")
+    def test_waits_among_the_app_data_until_somebody_reconciles_it(self, ecw: Stage) -> None:
+        plan = problem(ecw)
+        reference = ecw.send(plan)
+        assert [each["reference"] for each in waiting(ecw)] == [reference]
+        assert ecw.adapter.read_entry(kind="problem", reference=reference, at=ecw.at) is None
+        found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
+        assert (found.complete, found.hits) == (False, ())
+        ecw.practice.lever("accept_staged", vendor=VENDOR, reference=reference)
+        entry = ecw.entry("problem", reference)
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        said = ecw.adapter.parse(plan).model_dump_canonical()
+        assert changed_fields("problem", said, entry.canonical) == ()
+
+    def test_that_has_ended_carries_its_end(self, ecw: Stage) -> None:
+        plan = problem(ecw, clinical_status="inactive", abatement="2026-10")
+        ecw.send(plan)
+        [item] = waiting(ecw)
+        assert item["content"]["abatementDateTime"] == "2026-10"
+
+    def test_twice_is_two_so_nothing_is_sent_twice(self, ecw: Stage) -> None:
+        plan = problem(ecw)
+        assert ecw.send(plan) != ecw.send(plan)
+        assert not ecw.adapter.capabilities.get("problem", "create").retry.may_resend
+
+
+class TestANote:
+    def test_reaches_the_progress_note_in_the_characters_of_the_practice(self, ecw: Stage) -> None:
+        plan = note(ecw)
+        assert [r.code for r in plan.remarks if r.pointer == "/sections/0/text"] == ["replaced"]
+        reference = ecw.send(plan)
+        [entry] = ecw.practice.log(vendor=VENDOR, method="POST", path="^$")[-1:]
+        assert entry["committed"][0].startswith(reference)
+        found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
+        assert (found.complete, found.hits) == (False, ())
+
+    def test_is_found_and_equal_where_notes_are_listed(self, fresh_practice: Practice) -> None:
+        fresh_practice.settings(VENDOR, calls_per_minute=10_000, notes_listed=True)
+        stage = Stage(fresh_practice, VENDOR, notes_read_back_probed="2026-11-20")
+        plan = note(stage)
+        reference = stage.send(plan)
+        assert stage.held(plan) == [reference]
+        entry = stage.entry("note", reference)
+        assert entry.carries(plan.tag)
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        assert entry.canonical["sections"] == [
+            {"title": "Plan", "text": "BP >= 140|90\n====\nFollow up."}
+        ]
+
+    def test_in_wider_characters_where_the_practice_holds_them(
+        self, fresh_practice: Practice
+    ) -> None:
+        fresh_practice.settings(VENDOR, calls_per_minute=10_000, repertoire="utf-8")
+        stage = Stage(fresh_practice, VENDOR, repertoire="utf-8", who="P12")
+        assert stage.send(note(stage, "Zoë: BP ≥ 140, 5 µg, “quoted”"))
+        narrow = Stage(fresh_practice, VENDOR, who="P12")
+        with pytest.raises(CannotBeCarried):
+            note(narrow, "Zoë")
+
+    def test_of_a_locked_visit_is_refused(self, ecw: Stage) -> None:
+        locked = Stage(ecw.practice, VENDOR, who="P9")
+        with pytest.raises(ContentRefused) as refused:
+            locked.send(note(locked))
+        assert refused.value.vendor_code == "139"
+        assert "locked" in refused.value.sentence
+
+    def test_that_a_connection_sets_too_wide_is_refused_by_number(
+        self, fresh_practice: Practice
+    ) -> None:
+        fresh_practice.settings(VENDOR, calls_per_minute=10_000)
+        for repertoire in ("iso-8859-1", "utf-8"):
+            stage = Stage(fresh_practice, VENDOR, repertoire=repertoire)
+            with pytest.raises(ContentRefused) as refused:
+                stage.send(note(stage, "5 µg"))
+            assert refused.value.vendor_code == "108"
+            with pytest.raises(ContentRefused) as refused:
+                stage.send(problem(stage, note="5 µg"))
+            assert refused.value.vendor_code == "614"
+
+
+@pytest.mark.parametrize("kind", sorted(TYPES))
+class TestFaults:
+    @pytest.mark.req("002-75", "003-55")
+    @pytest.mark.parametrize(
+        ("fault", "branch", "entries"),
+        [
+            ("drop-before-commit", ConnectionLost, 0),
+            ("drop-after-commit", ConnectionLost, 1),
+            ("timeout-before-commit", TimedOutAfterSend, 0),
+            ("timeout-after-commit", TimedOutAfterSend, 1),
+            ("error-before-commit", ServerError, 0),
+            ("error-after-commit", ServerError, 1),
+            ("conflict", AlreadyThere, 0),
+            ("stale-version", AlreadyThere, 0),
+            ("rate-limited", RateLimited, 0),
+            ("unavailable", ServerError, 0),
+            ("expired-token", TokenRejected, 0),
+            ("html-reply", UnreadableReply, 1),
+            ("empty-reply", UnreadableReply, 1),
+            ("not-json", UnreadableReply, 1),
+            ("truncated-body", ConnectionLost, 1),
+            ("redirect", Redirected, 0),
+            ("no-location", UnreadableReply, 1),
+            ("no-id", UnreadableReply, 1),
+            ("chart-locked", ContentRefused, 0),
+            ("patient-merged", ContentRefused, 0),
+        ],
+    )
+    def test_each_becomes_its_branch_and_leaves_what_it_leaves(
+        self, ecw: Stage, kind: str, fault: str, branch: type[AdapterError], entries: int
+    ) -> None:
+        plan = plan_of(ecw, kind)
+        step = plan.steps[0]
+        token = ecw.adapter.authenticate(step)
+        ecw.practice.fault(fault, vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", ms=1500)
+        sender: EhrAdapter = ecw.adapter
+        if fault.startswith("timeout"):
+            sender = registry.get_adapter(replace(ecw.connection, read_timeout=0.5, deadline=1.0))
+        with pytest.raises(branch) as raised:
+            sender.submit(step, token=token)
+        told = f"{raised.value} {raised.value!r} {raised.value.facts()}"
+        assert "Said so today" not in told
+        assert "Follow up" not in told
+        assert effects(ecw) == entries
+
+    @pytest.mark.parametrize(
+        ("number", "branch"),
+        [
+            ("2", ServerError),
+            ("108", ContentRefused),
+            ("109", ContentRefused),
+            ("139", ContentRefused),
+            ("201", ContentRefused),
+            ("202", AlreadyThere),
+            ("308", NotPermitted),
+            ("614", ContentRefused),
+            ("9999", UnreadableReply),
+        ],
+    )
+    def test_a_number_becomes_its_branch(
+        self, ecw: Stage, kind: str, number: str, branch: type[AdapterError]
+    ) -> None:
+        plan = plan_of(ecw, kind)
+        ecw.practice.fault(
+            "outcome", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", number=number
+        )
+        with pytest.raises(branch) as raised:
+            ecw.send(plan)
+        assert raised.value.vendor_code == number
+
+    def test_a_late_commit_cannot_be_seen(self, ecw: Stage, kind: str) -> None:
+        plan = plan_of(ecw, kind)
+        token = ecw.adapter.authenticate(plan.steps[0])
+        ecw.practice.fault(
+            "late-commit", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", after_ms=600_000
+        )
+        with pytest.raises(ServerError):
+            ecw.adapter.submit(plan.steps[0], token=token)
+        assert effects(ecw) == 0
+        ecw.practice.lever("commit_late", vendor=VENDOR)
+        assert effects(ecw) == 1
+        found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
+        assert found.complete is False
+
+    def test_a_slow_answer_is_an_answer(self, ecw: Stage, kind: str) -> None:
+        plan = plan_of(ecw, kind)
+        ecw.practice.fault("slow", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", ms=300)
+        assert ecw.send(plan).startswith(TYPES[kind])
+
+
+@pytest.mark.parametrize("fault", ["dropped-field", "mangled-content"])
+def test_what_was_altered_on_the_way_is_seen_once_it_can_be_read(ecw: Stage, fault: str) -> None:
+    plan = problem(ecw)
+    order: dict[str, Any] = (
+        {"field": "note"} if fault == "dropped-field" else {"set": {"/note/0/text": "other"}}
+    )
+    ecw.practice.fault(fault, vendor=VENDOR, method="POST", path="^Condition", **order)
+    reference = ecw.send(plan)
+    ecw.practice.lever("accept_staged", vendor=VENDOR, reference=reference)
+    entry = ecw.entry("problem", reference)
+    places = comparable_differences(plan.comparable, entry.comparable)
+    assert places
+    assert all(place.startswith("/note") for place in places)
+
+
+class TestThePractice:
+    def test_that_withdraws_a_scope_no_longer_offers_the_kind(self, ecw: Stage) -> None:
+        found = ecw.adapter.discover(at=ecw.at)
+        assert found.may("problem", "create")
+        assert found.may("note", "create")
+        plan = problem(ecw)
+        ecw.practice.settings(VENDOR, not_offered=["Condition.create"])
+        found = ecw.adapter.discover(at=ecw.at)
+        assert not found.may("problem", "create")
+        assert found.may("note", "create")
+        assert "system/Condition.c" in found.lookup("problem", "create").sentence  # type: ignore[union-attr]
+        with pytest.raises(TokenUnavailable) as refused:
+            ecw.adapter.authenticate(plan.steps[0])
+        assert (refused.value.status, refused.value.vendor_code) == (400, "invalid_grant")
+
+    def test_without_a_default_user_is_a_matter_of_set_up(self, ecw: Stage) -> None:
+        plan = problem(ecw)
+        ecw.practice.settings(VENDOR, default_user=False)
+        with pytest.raises(NotPermitted) as refused:
+            ecw.send(plan)
+        assert refused.value.vendor_code == "308"
+        assert "administrator" in refused.value.next_step
+
+    def test_that_is_asked_too_often_is_left_alone_until_the_minute_is_over(
+        self, ecw: Stage
+    ) -> None:
+        plan = problem(ecw)
+        token = ecw.adapter.authenticate(plan.steps[0])
+        ecw.practice.settings(VENDOR, calls_per_minute=1)
+        with pytest.raises(RateLimited) as limited:
+            ecw.adapter.submit(plan.steps[0], token=token)
+        assert 0 < (limited.value.retry_after or 0) <= 60
+        with pytest.raises(TokenUnavailable) as refused:
+            ecw.adapter.authenticate(plan.steps[0])
+        assert refused.value.status == 429
+        with pytest.raises(AdapterError) as unread:
+            ecw.read("problem")
+        assert 0 < (unread.value.retry_after or 0) <= 60
+        assert effects(ecw) == 0
+
+    @pytest.mark.req("003-09")
+    def test_shows_the_name_alike_and_the_merged(self, ecw: Stage) -> None:
+        identity = ecw.read("problem", neighbourhood=False).identity
+        assert identity is not None
+        alikes = ecw.adapter.find_name_alikes(identity, at=ecw.at)
+        assert [c.id for c in alikes.candidates] == [ecw.people["P2"]["patient"]]
+        ecw.practice.lever("merge", vendor=VENDOR, loser="P14", survivor="P13")
+        lost = Stage(ecw.practice, VENDOR, who="P14")
+        with pytest.raises(CannotBeCarried):
+            problem(lost)
+
+    def test_shows_the_chart_beside_a_change(self, ecw: Stage) -> None:
+        baseline = ecw.read("problem", context=("allergies", "medications", "results"))
+        assert baseline.unreadable == ()
+        assert [s.canonical["code"][0]["code"] for s in baseline.neighbours("problem")]
+        for what in ("allergies", "medications", "results"):
+            assert baseline.context(what)
