@@ -80,7 +80,9 @@ class Transformation:
     """A declared, harmless change that the EHR makes: `path` of the comparable form, `rule`, and why.
 
     Rules: "ignored" (the EHR rewrites it), "line_ends" (line ends and trailing blanks differ),
-    "display" (a coding's display or a concept's text is rewritten; system and code stay).
+    "display" (a coding's display or a concept's text is rewritten; system and code stay), "number" (a
+    quantity may lose the zeros at its end), "flowsheet" (a length, mass or temperature is kept in cm, kg or
+    degrees Celsius to 0.1, 0.01 and 0.1).
     """
 
     path: str

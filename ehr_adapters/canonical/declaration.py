@@ -7,6 +7,7 @@ values compare, and which FHIR element carries it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -216,8 +217,9 @@ class ChartChange(BaseModel):
     kind: ClassVar[str]
     label: ClassVar[str]
     fhir_type: ClassVar[str]
-    # Further FHIR types in which entries of this kind are kept.
+    # Further FHIR types in which entries of this kind are kept, and those as which new ones are made.
     also_kept_as: ClassVar[tuple[str, ...]] = ()
+    also_made_as: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[Mapping[Interaction, InteractionRule]]
     # The fields that name an entry of this kind, and those that say it in one line, in order of reading.
     named_by: ClassVar[tuple[str, ...]]
@@ -254,6 +256,10 @@ class ChartChange(BaseModel):
         content = {**self.model_dump_canonical(), **missing}
         return parse_change(self.kind, self.interaction, content)  # type: ignore[return-value]
 
+    def reckoned(self) -> Mapping[str, Any]:
+        """The fields that follow from the others, which the portal fills where they are left out."""
+        return {}
+
     def applied_to(self, current: Mapping[str, Any]) -> dict[str, Any]:
         """The entry's canonical value after this change, given its value now ({} for a new entry)."""
         after = {**current, **self.model_dump_canonical()}
@@ -274,11 +280,28 @@ class ChartChange(BaseModel):
         del entries
         return ()
 
+    def misfits(self, *, at: datetime, visit: tuple[str, str] | None) -> tuple[ChangeIssue, ...]:
+        """Why this change does not fit the moment at which it is made, or the beginning and end of its visit."""
+        del at, visit
+        return ()
+
+    def belongs_to(self, *, visit: tuple[str, str]) -> bool:
+        """Is a new entry an entry of the visit with this beginning and end, where the change names none?"""
+        del visit
+        return True
+
     @classmethod
     def fhir_type_of(cls, content: Mapping[str, Any]) -> str:
         """The FHIR type of a new entry with this content."""
         del content
         return cls.fhir_type
+
+    @classmethod
+    def staged_state(cls, content: Mapping[str, Any]) -> str:
+        """What became of an entry that somebody in the EHR was to accept or sign, by its value there:
+        "waiting", "accepted" or "declined"."""
+        del content
+        return "accepted"
 
     @classmethod
     def compared_as(cls, name: str, value: Any) -> Any:
@@ -304,12 +327,18 @@ class ChartChange(BaseModel):
 def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
     from ehr_adapters.canonical.allergy import Allergy
+    from ehr_adapters.canonical.medication import Medication
     from ehr_adapters.canonical.message import Message
     from ehr_adapters.canonical.note import Note
+    from ehr_adapters.canonical.order import Order
     from ehr_adapters.canonical.problem import Problem
     from ehr_adapters.canonical.task import Task
+    from ehr_adapters.canonical.vitals import Vitals
 
-    return {model.kind: model for model in (Note, Problem, Allergy, Task, Message)}
+    return {
+        model.kind: model
+        for model in (Note, Problem, Allergy, Medication, Order, Vitals, Task, Message)
+    }
 
 
 def all_kinds() -> tuple[str, ...]:
@@ -336,10 +365,14 @@ def fhir_type(kind: str) -> str:
     return kind_model(kind).fhir_type
 
 
-def fhir_types(kind: str) -> tuple[str, ...]:
-    """All FHIR types in which entries of this kind are kept, the usual one first."""
+def fhir_types(kind: str, interaction: str | None = None) -> tuple[str, ...]:
+    """All FHIR types in which entries of this kind are kept, the usual one first.
+
+    With an interaction that makes an entry: those as which it may be made.
+    """
     model = kind_model(kind)
-    return (model.fhir_type, *model.also_kept_as)
+    is_new = interaction is not None and makes_entry(kind, interaction)
+    return (model.fhir_type, *(model.also_made_as if is_new else model.also_kept_as))
 
 
 def fhir_type_of(kind: str, content: Mapping[str, Any], *, target: str = "") -> str:

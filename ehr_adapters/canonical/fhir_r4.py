@@ -11,8 +11,10 @@ from typing import Any
 from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
 from ehr_adapters.canonical.r4.allergy import ALLERGY
+from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
+from ehr_adapters.canonical.r4.order import ORDER
 from ehr_adapters.canonical.r4.parts import (
     AI_LABEL,
     CanonicalForm,
@@ -25,6 +27,7 @@ from ehr_adapters.canonical.r4.parts import (
 from ehr_adapters.canonical.r4.people import about_whom, described, identity_of, visit_of
 from ehr_adapters.canonical.r4.problem import PROBLEM
 from ehr_adapters.canonical.r4.task import TASK
+from ehr_adapters.canonical.r4.vitals import VITALS
 
 __all__ = [
     "AI_LABEL",
@@ -47,6 +50,9 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "note": NOTE,
     "problem": PROBLEM,
     "allergy": ALLERGY,
+    "vitals": VITALS,
+    "medication": MEDICATION,
+    "order": ORDER,
     "task": TASK,
     "message": MESSAGE,
 }

@@ -38,6 +38,8 @@ UNITS: Mapping[str, Unit] = {
     "L": _unit("volume", 1000, "L"),
     "mL": _unit("volume", 1, "mL"),
     "[iU]": _unit("international units", 1, "units", one="unit"),
+    # An enzyme unit: never a unit of insulin. Spelt out, so that nobody reads a zero.
+    "U": _unit("enzyme units", 1, "enzyme units (U)", one="enzyme unit (U)"),
     "meq": _unit("equivalents", 1, "mEq"),
     "mmol": _unit("amount", 1, "mmol"),
     "{tablet}": _unit("tablets", 1, "tablets", one="tablet"),

@@ -110,6 +110,10 @@ class KindSummary(_Read):
     kind = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     fhir_type = serializers.CharField(help_text="How a scope names the kind.")
+    fhir_types = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="All types in which entries of the kind are kept; a scope names that of the entry.",
+    )
     interactions = serializers.ListField(child=serializers.CharField())
     schema = serializers.URLField()
 

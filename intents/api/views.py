@@ -81,6 +81,7 @@ class KindsView(AgentView):
                         "kind": kind,
                         "label": canonical.kind_label(kind),
                         "fhir_type": canonical.fhir_type(kind),
+                        "fhir_types": list(canonical.fhir_types(kind)),
                         "interactions": [str(each) for each in canonical.interactions(kind)],
                         "schema": f"{settings.PORTAL_URL}/api/v1/kinds/{kind}/schema",
                     }

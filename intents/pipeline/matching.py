@@ -166,7 +166,8 @@ def _forgiven(capability: Capability) -> _Forgiven:
             _pattern(each.path) for each in capability.transformations if _knows(each, rule)
         )
 
-    server_owned = frozenset(_pattern(path) for path in capability.server_owned)
+    elsewhere = (*capability.server_owned, *capability.set_on_acceptance)
+    server_owned = frozenset(_pattern(path) for path in elsewhere)
     return _Forgiven(
         ignored=of("ignored") | server_owned, line_ends=of("line_ends"), display=of("display")
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ehr_adapters.canonical import codes
+from ehr_adapters.canonical import codes, dosing
 from ehr_adapters.canonical.characters import forbidden_characters, unwritable_characters
 
 # Lines that a careless layout would take for its own.
@@ -243,6 +243,232 @@ message_create = _optional(
     },
 )
 
+amounts = st.sampled_from(["0.5", "2.5", "5", "10", "37.5", "100", "1000"])
+dose = st.one_of(
+    st.builds(
+        lambda value, unit: {"value": value, "unit": unit},
+        amounts,
+        st.sampled_from(["mg", "ug", "g", "mL", "[iU]", "meq"]),
+    ),
+    st.just({"low": {"value": "5", "unit": "mg"}, "high": {"value": "10", "unit": "mg"}}),
+)
+units_taken = st.builds(
+    lambda value, unit: {"value": value, "unit": unit},
+    st.sampled_from(["0.5", "1", "1.5", "2"]),
+    st.sampled_from(["{tablet}", "{capsule}", "mL", "{puff}", "{drop}", "{patch}"]),
+)
+routes = st.sampled_from(
+    ["26643006", {"system": codes.SNOMED, "code": "34206005", "display": "Subcutaneous route"}]
+)
+frequency = st.one_of(
+    _optional(
+        {"times": st.integers(1, 6), "per": st.just(1), "unit": st.just("d")},
+        {"when": st.lists(st.sampled_from(["MORN", "EVE", "HS", "AC"]), min_size=1, unique=True)},
+    ),
+    st.builds(
+        lambda per, unit: {"times": 1, "per": per, "unit": unit},
+        st.integers(1, 48),
+        st.sampled_from(["h", "d", "wk", "mo"]),
+    ),
+    st.sampled_from(
+        [
+            {"times": 1, "per": 1, "unit": "wk", "weekdays": ["mon"]},
+            {"times": 2, "per": 2, "unit": "wk", "weekdays": ["mon", "thu"]},
+            {"times": 1, "per": 1, "unit": "d", "weekdays": ["sat", "sun"]},
+            {"times": 2, "per": 1, "unit": "d", "clock_times": ["08:00", "20:30"]},
+        ]
+    ),
+)
+as_needed = st.one_of(
+    st.just({"needed": False}),
+    _optional(
+        {"needed": st.just(True)},
+        {
+            "reason": line,
+            "max_per_day": st.one_of(units_taken, st.just({"value": "4", "unit": "g"})),
+        },
+    ),
+)
+# Words without a number or a frequency: what states one is held against the fields, in a test of its own.
+sig_text = comment.filter(
+    lambda value: (
+        not any(character.isnumeric() for character in value)
+        and not dosing.spoken_frequencies(value)
+    )
+)
+drug = st.sampled_from(["29046", "314076", "6809", "11289"]).flatmap(
+    lambda code: line.map(
+        lambda display: {"system": codes.RXNORM, "code": code, "display": display}
+    )
+)
+reasons = st.one_of(
+    line, st.just({"system": codes.SNOMED, "code": "422587007", "display": "Nausea"})
+)
+indication = st.one_of(line, ids.map(lambda value: f"Condition/{value}"))
+_dosing = {"dose": dose, "route": routes, "frequency": frequency}
+_dosing_optional = {"units_taken": units_taken, "as_needed": as_needed, "sig_text": sig_text}
+_medication_optional = {
+    **_dosing_optional,
+    "start": st.sampled_from(["2019", "2019-05", "2019-05-17"]),
+    "end": st.sampled_from(["2026", "2026-12", "2026-12-31"]),
+    "indication": indication,
+    "taken": st.sampled_from(["yes", "no", "differently", "unknown"]),
+    "note": comment,
+    "sensitivity": sensitivity,
+}
+_standing = st.one_of(
+    st.sampled_from([{"status": "active"}, {"status": "completed"}]),
+    st.builds(
+        lambda status, reason: {"status": status, "status_reason": reason},
+        st.sampled_from(["on-hold", "not-taken"]),
+        reasons,
+    ),
+)
+medication_create = st.builds(
+    lambda content, standing: content | standing,
+    _optional({"drug": drug, **_dosing}, _medication_optional),
+    _standing,
+)
+medication_update = st.builds(
+    lambda content, standing: content | standing,
+    _optional(
+        {},
+        {
+            **_dosing,
+            "sensitivity": sensitivity,
+            **{
+                name: st.one_of(st.none(), strategy)
+                for name, strategy in _medication_optional.items()
+                if name != "sensitivity"
+            },
+        },
+    ),
+    st.one_of(st.just({}), _standing),
+).filter(bool)
+medication_discontinue = _optional(
+    {"end": st.sampled_from(["2026", "2026-11-19"]), "status_reason": reasons}, {"note": comment}
+)
+
+_order = {"priority": st.sampled_from(["routine", "urgent", "asap", "stat"])}
+_order_optional = {
+    "indication": ids.map(lambda value: f"Condition/{value}"),
+    "when": dates,
+    "requester": ids.map(lambda value: f"Practitioner/{value}"),
+    "instructions": comment,
+    "sensitivity": sensitivity,
+}
+
+
+def _service(category: str, code: dict[str, str], **more: Any) -> st.SearchStrategy[dict[str, Any]]:
+    replaces = {"replaces": ids.map(lambda value: f"ServiceRequest/{value}")}
+    return _optional(
+        {
+            "category": st.just(category),
+            "code": st.just(code),
+            "status": st.just("draft"),
+            **_order,
+        },
+        {**_order_optional, **replaces, **more},
+    )
+
+
+order_create = st.one_of(
+    _service("lab", {"system": codes.LOINC, "code": "2823-3", "display": "Potassium"}),
+    _service(
+        "imaging",
+        {"system": codes.SNOMED, "code": "168537006", "display": "Plain X-ray"},
+        side=st.sampled_from(["7771000", "24028007", "51440002"]),
+    ),
+    _service("vaccine", {"system": codes.CVX, "code": "140"}),
+    _service("referral", {"system": codes.SNOMED, "code": "306206005", "display": "Referral"}),
+    _optional(
+        {
+            "category": st.just("prescription"),
+            "code": drug,
+            "status": st.just("draft"),
+            **_order,
+            **_dosing,
+        },
+        {
+            **_order_optional,
+            **_dosing_optional,
+            "replaces": ids.map(lambda value: f"MedicationRequest/{value}"),
+            "quantity": units_taken,
+            "refills": st.integers(0, 11),
+            "days_supply": st.integers(1, 180),
+        },
+    ),
+)
+
+# In the visit that the scripted EHR holds, which begins at half past eight.
+in_the_visit = st.one_of(
+    st.integers(30, 59).map(lambda minute: f"2026-11-20T08:{minute}:07-06:00"),
+    st.integers(30, 59).map(lambda minute: f"2026-11-20T14:{minute}:00.250Z"),
+)
+body_site = st.one_of(
+    st.just({"system": codes.SNOMED, "code": "368209003", "display": "Right upper arm"}), line
+)
+
+
+def _amount(least: int, most: int, unit: str) -> st.SearchStrategy[dict[str, str]]:
+    numbers = st.one_of(
+        st.integers(least, most).map(str),
+        st.tuples(st.integers(least, most - 1), st.integers(0, 99)).map(
+            lambda pair: f"{pair[0]}.{pair[1]:02}"
+        ),
+    )
+    return numbers.map(lambda value: {"value": value, "unit": unit})
+
+
+_SINGLE = (
+    ("8867-4", 20, 200, "/min"),
+    ("9279-1", 4, 60, "/min"),
+    ("8310-5", 30, 43, "Cel"),
+    ("8310-5", 90, 108, "[degF]"),
+    ("8302-2", 40, 220, "cm"),
+    ("8302-2", 20, 80, "[in_i]"),
+    ("29463-7", 2, 250, "kg"),
+    ("29463-7", 2000, 9000, "g"),
+    ("29463-7", 5, 500, "[lb_av]"),
+    ("39156-5", 12, 60, "kg/m2"),
+    ("59408-5", 60, 100, "%"),
+    ("9843-4", 30, 60, "cm"),
+)
+one_reading = st.sampled_from(_SINGLE).flatmap(
+    lambda one: st.fixed_dictionaries(
+        {"code": st.just(one[0]), "value": _amount(*one[1:])},
+        optional={"site": body_site, "method": line},
+    ).map(lambda reading: [reading])
+)
+pressure_readings = st.fixed_dictionaries(
+    {"high": _amount(100, 240, "mm[Hg]"), "low": _amount(30, 100, "mm[Hg]")},
+    optional={"site": body_site},
+).map(
+    lambda both: [
+        {"code": code, "value": both[name], **({"site": both["site"]} if "site" in both else {})}
+        for code, name in (("8480-6", "high"), ("8462-4", "low"))
+    ]
+)
+short_comment = line.filter(lambda value: len(value) <= 60)
+vitals_create = _optional(
+    {
+        "readings": st.one_of(one_reading, pressure_readings),
+        "effective_at": in_the_visit,
+        "origin": st.sampled_from(["measured", "device", "patient-reported"]),
+    },
+    {"note": short_comment, "sensitivity": sensitivity},
+)
+vitals_update = _optional(
+    {},
+    {
+        "readings": pressure_readings,
+        "effective_at": in_the_visit,
+        "origin": st.sampled_from(["measured", "device", "patient-reported"]),
+        "note": st.one_of(st.none(), short_comment),
+        "sensitivity": sensitivity,
+    },
+).filter(bool)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -252,6 +478,12 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("problem", "update"): problem_update,
     ("problem", "resolve"): problem_resolve,
     ("problem", "entered-in-error"): _optional({}, {"note": _problem_optional["note"]}),
+    ("medication", "create"): medication_create,
+    ("medication", "update"): medication_update,
+    ("medication", "discontinue"): medication_discontinue,
+    ("medication", "entered-in-error"): _optional({}, {"note": comment}),
+    ("order", "create"): order_create,
+    ("order", "cancel"): st.just({}),
     ("task", "create"): task_create,
     ("task", "update"): task_update,
     ("task", "cancel"): st.just({}),
@@ -260,6 +492,9 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("allergy", "update"): allergy_update,
     ("allergy", "resolve"): _optional({}, {"note": comment}),
     ("allergy", "entered-in-error"): _optional({}, {"note": comment}),
+    ("vitals", "create"): vitals_create,
+    ("vitals", "update"): vitals_update,
+    ("vitals", "entered-in-error"): _optional({}, {"note": short_comment}),
 }
 
 CANARY = "canary-of-the-payload"
@@ -291,6 +526,32 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("problem", "update"): {"note": CANARY, "verification": "confirmed"},
     ("problem", "resolve"): {"abatement": "2026-11-02", "note": CANARY},
     ("problem", "entered-in-error"): {"note": CANARY},
+    ("medication", "create"): {
+        "drug": {"system": codes.RXNORM, "code": "6809", "display": "metformin"},
+        "dose": {"value": "500", "unit": "mg"},
+        "units_taken": {"value": "1", "unit": "{tablet}"},
+        "route": "26643006",
+        "frequency": {"times": 2, "per": 1, "unit": "d"},
+        "sig_text": f"{CANARY} 1 tablet (500 mg) twice a day with meals.",
+        "status": "active",
+        "start": "2026-11",
+    },
+    ("medication", "update"): {
+        "dose": {"value": "850", "unit": "mg"},
+        "units_taken": None,
+        "sig_text": f"{CANARY} 850 mg twice a day with meals.",
+    },
+    ("medication", "discontinue"): {"end": "2026-11-19", "status_reason": CANARY},
+    ("medication", "entered-in-error"): {"note": CANARY},
+    ("order", "create"): {
+        "category": "lab",
+        "code": {"system": codes.LOINC, "code": "2823-3", "display": "Potassium"},
+        "priority": "routine",
+        "status": "draft",
+        "when": "2026-12-04",
+        "instructions": CANARY,
+    },
+    ("order", "cancel"): {},
     ("task", "create"): {
         "title": CANARY,
         "owner": "Practitioner/pr-1",
@@ -319,4 +580,21 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("allergy", "update"): {"criticality": "high", "note": CANARY},
     ("allergy", "resolve"): {"note": CANARY},
     ("allergy", "entered-in-error"): {"note": CANARY},
+    ("vitals", "create"): {
+        "readings": [
+            {"code": "8480-6", "value": {"value": "148", "unit": "mm[Hg]"}},
+            {"code": "8462-4", "value": {"value": "90", "unit": "mm[Hg]"}},
+        ],
+        "effective_at": "2026-11-20T08:41:00-06:00",
+        "origin": "measured",
+        "note": CANARY,
+    },
+    ("vitals", "update"): {
+        "readings": [
+            {"code": "8480-6", "value": {"value": "145", "unit": "mm[Hg]"}},
+            {"code": "8462-4", "value": {"value": "92", "unit": "mm[Hg]"}},
+        ],
+        "note": CANARY,
+    },
+    ("vitals", "entered-in-error"): {"note": CANARY},
 }

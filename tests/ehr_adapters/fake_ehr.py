@@ -237,11 +237,129 @@ def communication(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def medication(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationStatement",
+        "id": "me-1",
+        "meta": {"versionId": "5"},
+        "extension": [{"url": "urn:x", "valueDecimal": 1}],
+        "identifier": [{"system": "urn:clinic:list", "value": "17"}],
+        "status": "active",
+        "medicationCodeableConcept": {
+            "coding": [
+                {
+                    "system": "http://www.nlm.nih.gov/research/umls/rxnorm",
+                    "code": "6809",
+                    "display": "metformin",
+                },
+                {"system": "urn:local", "code": "MET500"},
+            ],
+            "text": "metformin 500 mg tablet",
+        },
+        "subject": {"reference": "Patient/pa-1"},
+        "effectivePeriod": {"start": "2024-05-01T08:00:00-06:00"},
+        "dateAsserted": "2024-05-01",
+        "informationSource": {"reference": "Patient/pa-1"},
+        "dosage": [
+            {
+                "sequence": 1,
+                "text": "Take 1 tablet (500 mg) by mouth twice daily with meals.",
+                "timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}},
+                "route": {
+                    "coding": [
+                        {
+                            "system": "http://snomed.info/sct",
+                            "code": "26643006",
+                            "display": "Oral route",
+                        }
+                    ]
+                },
+                "doseAndRate": [
+                    {
+                        "doseQuantity": {
+                            "value": 500,
+                            "unit": "mg",
+                            "system": "http://unitsofmeasure.org",
+                            "code": "mg",
+                        }
+                    }
+                ],
+            }
+        ],
+        "note": [{"text": "first words"}],
+    } | more
+
+
+def draft_order(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "ServiceRequest",
+        "id": "sr-1",
+        "meta": {"versionId": "1"},
+        "identifier": [{"system": TAG_SYSTEM, "value": OLD_TAG.uuid}],
+        "status": "draft",
+        "intent": "proposal",
+        "category": [{"text": "referral"}],
+        "code": {
+            "coding": [
+                {"system": "http://snomed.info/sct", "code": "306206005", "display": "Referral"}
+            ]
+        },
+        "subject": {"reference": "Patient/pa-1"},
+        "priority": "routine",
+        "requester": {"reference": "Practitioner/pr-1"},
+    } | more
+
+
+def blood_pressure(**more: Any) -> dict[str, Any]:
+    def loinc(code: str, display: str) -> dict[str, Any]:
+        return {"coding": [{"system": "http://loinc.org", "code": code, "display": display}]}
+
+    def pressure(value: int) -> dict[str, Any]:
+        return {
+            "value": value,
+            "unit": "mmHg",
+            "system": "http://unitsofmeasure.org",
+            "code": "mm[Hg]",
+        }
+
+    return {
+        "resourceType": "Observation",
+        "id": "ob-1",
+        "meta": {"versionId": "1"},
+        "extension": [{"url": "urn:x", "valueDecimal": 1}],
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                        "code": "vital-signs",
+                    }
+                ]
+            }
+        ],
+        "code": loinc("85354-9", "Blood pressure panel"),
+        "subject": {"reference": "Patient/pa-1"},
+        "encounter": {"reference": "Encounter/en-1"},
+        "effectiveDateTime": "2026-11-20T08:35:00-06:00",
+        "performer": [{"reference": "Practitioner/pr-1"}],
+        "component": [
+            {"code": loinc("8480-6", "Systolic"), "valueQuantity": pressure(154)},
+            {"code": loinc("8462-4", "Diastolic"), "valueQuantity": pressure(92)},
+            {"code": loinc("8478-0", "Mean"), "valueQuantity": pressure(112)},
+        ],
+        "note": [{"text": "first words"}],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
     "problem": condition,
     "allergy": allergy,
+    "vitals": blood_pressure,
+    "medication": medication,
+    "order": draft_order,
     "task": task,
     "message": communication,
 }

@@ -63,6 +63,8 @@ WITHOUT_ELEMENT = {
     ("note", "mode"),
     ("note", "attachments"),
     ("note", "patient_release"),
+    ("medication", "entry"),
+    ("medication", "taken"),
     ("message", "carries"),
     ("message", "reply_allowed"),
 }

@@ -250,6 +250,23 @@ REQUIRED_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("QuestionnaireResponse", "status"): frozenset(
         {"in-progress", "completed", "amended", "entered-in-error", "stopped"}
     ),
+    ("ServiceRequest", "intent"): frozenset(
+        {
+            "proposal",
+            "plan",
+            "directive",
+            "order",
+            "original-order",
+            "reflex-order",
+            "filler-order",
+            "instance-order",
+            "option",
+        }
+    ),
+    ("ServiceRequest", "priority"): _PRIORITY,
+    ("ServiceRequest", "status"): frozenset(
+        {"draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"}
+    ),
     ("Task", "intent"): frozenset(
         {
             "unknown",

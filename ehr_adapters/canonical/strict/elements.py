@@ -32,6 +32,7 @@ SCOPE = (
     "Patient",
     "Practitioner",
     "QuestionnaireResponse",
+    "ServiceRequest",
     "Task",
 )
 

@@ -210,6 +210,13 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
             "(numerator.exists() = denominator.exists()) and (numerator.exists() or extension.exists())",
         ),
     ),
+    "ServiceRequest": (
+        Invariant(
+            "prr-1",
+            "Details of an order belong to a code.",
+            "orderDetail.empty() or code.exists()",
+        ),
+    ),
     "Task": (
         Invariant(
             "inv-1",

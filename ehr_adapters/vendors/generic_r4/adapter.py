@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ehr_adapters.base import ProbeResult
+from ehr_adapters.canonical.base import ChartChange
+from ehr_adapters.canonical.medication import IN_PLACE
 from ehr_adapters.capabilities import CapabilitySet
-from ehr_adapters.contract import WireRequest
-from ehr_adapters.errors import AdapterError, AlreadyThere, VersionConflict
+from ehr_adapters.contract import Baseline, WireRequest
+from ehr_adapters.errors import AdapterError, AlreadyThere, Issue, VersionConflict
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_probe import probe_fhir
 from ehr_adapters.fhir_reading import FhirSettings
@@ -33,6 +35,10 @@ class GenericSettings(FhirSettings):
     )
     conflict_means_version: bool = Field(
         default=False, title="409 on an update was shown to mean: changed by someone else"
+    )
+    prescription_in_place: bool = Field(
+        default=False,
+        title="Change prescriptions in place: only where no pharmacy stands behind the server",
     )
     notes_cap: int = Field(default=200_000, ge=1000, title="Characters in one note")
     processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")
@@ -58,6 +64,12 @@ class GenericR4Adapter(FhirHttpAdapter):
             vendor=cls.vendor,
             version=cls.version,
         )
+
+    def _target_issues(self, change: ChartChange, *, baseline: Baseline) -> list[Issue]:
+        issues = super()._target_issues(change, baseline=baseline)
+        if self.settings.prescription_in_place:
+            issues = [issue for issue in issues if issue.code != IN_PLACE]
+        return issues
 
     def probe(self, *, patient: str, at: datetime) -> ProbeResult:
         return probe_fhir(self, patient=patient, at=at)

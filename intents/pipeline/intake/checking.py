@@ -29,7 +29,7 @@ class CheckedChange:
 
     @property
     def fhir_type(self) -> str:
-        return canonical.fhir_type(self.body.kind)
+        return canonical.fhir_type_of(self.body.kind, self.content, target=self.target_ref)
 
     @property
     def letter(self) -> str:
@@ -173,9 +173,9 @@ def _target(change: ChangeBody, *, place: str) -> tuple[str, list[Issue]]:
         return "", []
     if not target:
         return "", [Issue(pointer, "missing", "This interaction names the entry it is about.")]
-    kept = canonical.fhir_type(change.kind)
-    if target.split("/", 1)[0] != kept:
-        return "", [Issue(pointer, "bad-reference", f"The target is a {kept}.")]
+    kept = canonical.fhir_types(change.kind)
+    if target.split("/", 1)[0] not in kept:
+        return "", [Issue(pointer, "bad-reference", f"The target is a {' or a '.join(kept)}.")]
     amends = change.content.get("amends")
     if isinstance(amends, str) and amends not in {target, target.split("/", 1)[1]}:
         return "", [Issue(pointer, "bad-reference", "The target is the note that is amended.")]

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from audit.actors import Actor, ActorKind
 from audit.tags import AuditTag
+from ehr_adapters.canonical import base as canonical
 from ehr_adapters.capabilities import Capability, Finality, FindMethod
 from ehr_adapters.contract import FindHit, FindResult, Snapshot, Tag, WirePlan
 from ehr_adapters.errors import AdapterError, AdapterMisconfigured, Unsupported
@@ -80,7 +81,7 @@ def confirm(*, intent_id: UUID | str, at: datetime) -> Intent:
     if subject is None or subject.intent.state != State.ACCEPTED:
         return Intent.objects.get(pk=intent_id)
     tick = Tick.now()
-    match = _read_back(subject, at=at)
+    match = _as_staged(subject, _read_back(subject, at=at))
     fault_point("after_look")
     intent = subject.intent
     delivery = _delivery(subject)
@@ -248,6 +249,21 @@ def _read_back(subject: Subject, *, at: datetime) -> Match:
         if match.verdict != Verdict.COLLEAGUE_EQUAL or subject.plan.find.hit_proves:
             return match
     return _among_the_active(subject, at=at)
+
+
+def _as_staged(subject: Subject, match: Match) -> Match:
+    """A draft that waits for a signature can be read, and is not yet what it is to become; one that
+    somebody has thrown away is not equal, whatever else it says."""
+    entry = match.entry
+    if subject.plan.finality != Finality.STAGED or entry is None:
+        return match
+    state = canonical.kind_model(subject.plan.kind).staged_state(entry.canonical)
+    if state == "waiting":
+        return Match(Verdict.NONE)
+    if state == "declined":
+        place = (matching.Difference("/status"),)
+        return Match(Verdict.OURS_DIFFERENT, entry=entry, differences=place, entries=1)
+    return match
 
 
 def _compared(subject: Subject, snapshot: Snapshot) -> Match:

@@ -92,6 +92,6 @@ def _writes(connection: EhrConnection, *, agent: Agent) -> bool:
 
 def _is_granted(kind: str, interaction: str, *, grants: Iterable[ScopeGrant]) -> bool:
     letter = scopes.CREATE if interaction == canonical.Interaction.CREATE else scopes.UPDATE
-    wanted = canonical.fhir_type(kind)
+    wanted = canonical.fhir_types(kind, interaction)
     parsed = (scopes.parse(grant.scope) for grant in grants)
-    return any(each.resource_type == wanted and letter in each.letters for each in parsed)
+    return any(each.resource_type in wanted and letter in each.letters for each in parsed)

@@ -82,7 +82,7 @@ def _grant(
     return scopes.find_held(
         scopes.live_grants(agent=agent, connection=connection, at=at),
         lane_ceiling=agent.lane_ceiling,
-        fhir_type=canonical.fhir_type(intent.change_kind),
+        fhir_type=canonical.fhir_type_of(intent.change_kind, content, target=intent.target_ref),
         letter=scopes.CREATE if intent.interaction == "create" else scopes.UPDATE,
         fields=content.keys() - fixed - {"encounter", "amends"},
         facts=facts,
