@@ -1,13 +1,15 @@
 """SMART backend-services tokens: a signed assertion in, one short-lived token for one narrow scope out."""
 
+import base64
 import hashlib
 import re
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import jwt
 
@@ -132,6 +134,19 @@ def signed_assertion(connection: Connection) -> str:
         ) from None
 
 
+def _proof(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+    """(fields, headers) by which the portal names itself: a signed assertion, or its client secret where the
+    connection holds one (RFC 6749 section 2.3.1)."""
+    secret = connection.secrets.get("client_secret", "")
+    if not secret:
+        return {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": signed_assertion(connection),
+        }, {}
+    named = f"{quote(connection.client_id, safe='')}:{quote(secret, safe='')}"
+    return {}, {"Authorization": f"Basic {base64.b64encode(named.encode()).decode()}"}
+
+
 def fetch_token(
     connection: Connection,
     *,
@@ -140,18 +155,16 @@ def fetch_token(
     deadline: float,
     must_grant_all: bool,
     accept_wider_grant: bool,
+    also: Mapping[str, str] | None = None,
 ) -> AccessToken:
     """One token for `scope`. Every failure to get one is `TokenUnavailable`; a wrong grant `NotPermitted`.
 
     `must_grant_all`: a missing scope is an error (a write), or is left to the single read (a baseline).
+    `also`: what this identity provider wants in the request besides.
     """
+    proof, headers = _proof(connection)
     form = urlencode(
-        {
-            "grant_type": "client_credentials",
-            "scope": scope,
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": signed_assertion(connection),
-        }
+        {"grant_type": "client_credentials", "scope": scope, **proof, **(also or {})}
     )
     try:
         reply = client.exchange(
@@ -160,6 +173,7 @@ def fetch_token(
             headers={
                 "Content-Type": "application/x-www-form-urlencoded",
                 "Accept": "application/json",
+                **headers,
             },
             body=form.encode(),
             deadline=deadline,
@@ -259,7 +273,8 @@ class ReadTokens:
 
     @staticmethod
     def key(connection: Connection, scope: str) -> tuple[str, ...]:
-        key = hashlib.sha256(connection.private_key_pem.encode()).hexdigest()
+        held = f"{connection.private_key_pem}\n{connection.secrets.get('client_secret', '')}"
+        key = hashlib.sha256(held.encode()).hexdigest()
         return connection.token_url, connection.client_id, key, scope
 
     def get(self, connection: Connection, scope: str) -> AccessToken | None:

@@ -10,6 +10,7 @@ from ehr_adapters.capabilities import CapabilitySet
 from ehr_adapters.contract import Connection
 from ehr_adapters.errors import AdapterMisconfigured
 from ehr_adapters.vendors.advancedmd.adapter import AdvancedMdAdapter
+from ehr_adapters.vendors.athenahealth.adapter import AthenaHealthAdapter
 from ehr_adapters.vendors.eclinicalworks.adapter import EcwAdapter
 from ehr_adapters.vendors.epic.adapter import EpicAdapter
 from ehr_adapters.vendors.generic_r4.adapter import GenericR4Adapter
@@ -17,7 +18,14 @@ from ehr_adapters.vendors.veradigm.adapter import VeradigmAdapter
 
 _ADAPTERS: dict[str, type[EhrAdapter]] = {
     adapter.kind: adapter
-    for adapter in (GenericR4Adapter, EpicAdapter, EcwAdapter, VeradigmAdapter, AdvancedMdAdapter)
+    for adapter in (
+        GenericR4Adapter,
+        EpicAdapter,
+        AthenaHealthAdapter,
+        EcwAdapter,
+        VeradigmAdapter,
+        AdvancedMdAdapter,
+    )
 }
 
 

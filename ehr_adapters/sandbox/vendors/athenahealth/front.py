@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from django.db.models import Q
 
@@ -62,7 +63,8 @@ class AthenaFront(Front):
         if form.get("grant_type") != "client_credentials":
             raise oauth.TokenRefused("unsupported_grant_type", "only client_credentials")
         try:
-            client_id, _, secret = b64decode(value, validate=True).decode().partition(":")
+            named = b64decode(value, validate=True).decode()
+            client_id, secret = (unquote(part) for part in named.split(":", 1))
         except ValueError:
             raise oauth.TokenRefused("invalid_client", "the credentials cannot be read") from None
         client = SandboxClient.objects.filter(vendor=self.vendor, client_id=client_id).first()

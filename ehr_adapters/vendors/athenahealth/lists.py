@@ -1,0 +1,35 @@
+"""Where each kind of entry is read in the proprietary interface."""
+
+from collections.abc import Callable, Mapping
+
+from ehr_adapters.vendors.athenahealth.reading import Listed, V1Reader
+from ehr_adapters.vendors.athenahealth.speech import Chart
+
+Lister = Callable[[V1Reader, Chart], Listed]
+
+
+def _documents(reader: V1Reader, chart: Chart) -> Listed:
+    place = f"patients/{chart.patient}/documents/clinicaldocument"
+    return reader.every(place, "clinicaldocuments", [("departmentid", chart.department)])
+
+
+def _problems(reader: V1Reader, chart: Chart) -> Listed:
+    """The problem list, ended ones too, and the diagnoses of the visit."""
+    query = [("departmentid", chart.department), ("showinactive", "true")]
+    listed = reader.every(f"chart/{chart.patient}/problems", "problems", query)
+    if chart.encounter:
+        place = f"chart/encounter/{chart.encounter}/diagnoses"
+        found = reader.every(place, "diagnoses")
+        listed.entries += [{**one, "encounterid": chart.encounter} for one in found.entries]
+        listed.complete = listed.complete and found.complete
+        listed.reason = listed.reason or found.reason
+    return listed
+
+
+LISTS: Mapping[str, Lister] = {"note": _documents, "problem": _problems}
+
+
+def with_text(reader: V1Reader, chart: Chart, number: str) -> dict[str, object] | None:
+    """One clinical document with its text, which lists leave out."""
+    place = f"patients/{chart.patient}/documents/clinicaldocument/{number}"
+    return reader.one(place, [("departmentid", chart.department)])

@@ -1,0 +1,150 @@
+"""What athenaOne takes, row by row; everything without a row is typed by hand."""
+
+from typing import Any
+
+from ehr_adapters.canonical.base import all_kinds, interactions, kind_label
+from ehr_adapters.capabilities import (
+    Acknowledgement,
+    Capability,
+    Finality,
+    FindMethod,
+    RetryClass,
+    Transformation,
+)
+
+DATE = "2026-11-20"
+_DOCUMENTS = "athenahealth API, Document Type Clinical Document"
+_PROBLEMS = "athenahealth API, Problems; Encounter Diagnoses"
+_ENDPOINTS = "athenahealth API, list of all endpoints"
+
+PLACES = {
+    "note": "Documents, Clinical Document",
+    "note update": "the document in the clinical inbox",
+    "note amend": "the signed document or encounter, Addendum",
+    "problem": "Problems tab of the chart",
+    "problem resolve": "Problems tab of the chart: the problem, Deactivate with the end date",
+    "problem entered-in-error": "Problems tab of the chart: the problem, Delete as added in error",
+    "allergy": "Allergies tab of the chart",
+    "medication": "Medications tab of the chart",
+    "order": "Orders of the visit",
+    "vitals": "Vitals of the visit",
+    "result": "Documents, Lab Result",
+    "task": "Patient cases",
+    "message": "Patient cases, reply through the portal",
+    "appointment": "the schedule",
+    "care_plan": "Patient goals of the visit",
+    "questionnaire": "Screening questionnaires of the visit",
+    "encounter": "Check-in at the front desk",
+    "demographics": "Registration of the patient",
+}
+# Why there is no row, where there is more to say than that there is none.
+_SENTENCES = {
+    ("problem", "resolve"): (
+        "athenaOne has no field for the end of a problem. End it in athenaOne with the copy card."
+    ),
+    ("problem", "entered-in-error"): (
+        "athenaOne can only remove a problem from the chart, which the portal never does. "
+        "Correct it in athenaOne with the copy card."
+    ),
+    (
+        "result",
+        "create",
+    ): "athenaOne takes results from laboratories only; file it with the copy card.",
+    ("encounter", "create"): "In athenaOne a visit comes from the check-in, not from outside.",
+    ("message", "create"): (
+        "athenaOne takes no message to a patient from outside; answer in athenaOne with the copy card."
+    ),
+}
+
+
+def rows(settings: Any) -> tuple[Capability, ...]:
+    """Every interaction of every kind, supported or not."""
+    offered = {capability.key: capability for capability in _offered(settings)}
+    return tuple(
+        offered.get((kind, str(interaction))) or _by_hand(kind, str(interaction))
+        for kind in all_kinds()
+        for interaction in interactions(kind)
+    )
+
+
+def _offered(settings: Any) -> tuple[Capability, ...]:
+    bounds: dict[str, Any] = {
+        "processing_bound_seconds": settings.processing_bound_seconds,
+        # The slower of the two interfaces counts.
+        "index_lag_seconds": settings.index_lag_seconds,
+        "repertoire": settings.repertoire,
+        "acknowledgement": Acknowledgement.OK_WITH_ID,
+        "source_date": DATE,
+    }
+    listed = bool(settings.documents_listed_probed)
+    return (
+        Capability(
+            kind="note",
+            interaction="create",
+            transport="athenahealth API, multipart form",
+            finality=Finality.FILED_UNSIGNED,
+            find=FindMethod.SCAN,
+            retry=RetryClass.S3 if listed else RetryClass.S4,
+            tag_places=("internalnote", "last line"),
+            not_carried=(
+                "/encounter",
+                "/sections/*/code",
+                "/attachments",
+                "/patient_release",
+                "/sensitivity",
+            ),
+            length_caps=(("/sections", settings.notes_cap),),
+            transformations=(
+                Transformation(
+                    "documentdata", "line_ends", "Line ends and blanks at line ends may differ."
+                ),
+            ),
+            source=_DOCUMENTS,
+            **bounds,
+        ),
+        Capability(
+            kind="problem",
+            interaction="create",
+            transport="athenahealth API, form",
+            finality=Finality.FILED,
+            find=FindMethod.MATCH,
+            retry=RetryClass.S4,
+            not_carried=("/severity", "/stage", "/abatement", "/sensitivity"),
+            length_caps=(("/note", settings.problem_note_cap),),
+            transformations=(_COURSE,),
+            source=_PROBLEMS,
+            **bounds,
+        ),
+        Capability(
+            kind="problem",
+            interaction="update",
+            transport="athenahealth API, form",
+            finality=Finality.FILED,
+            find=FindMethod.TARGET,
+            retry=RetryClass.S3,
+            not_carried=("/severity", "/stage", "/abatement", "/encounter", "/sensitivity"),
+            length_caps=(("/note", settings.problem_note_cap),),
+            transformations=(_COURSE,),
+            source=_PROBLEMS,
+            **bounds,
+        ),
+    )
+
+
+_COURSE = Transformation(
+    "status", "ignored", "athenaOne keeps beside a problem whether it is chronic or acute."
+)
+
+
+def _by_hand(kind: str, interaction: str) -> Capability:
+    what = f"{interaction.replace('-', ' ')} of a {kind_label(kind).lower()}"
+    usual = f"athenaOne offers no safe way for this ({what}) from outside. Type it there with the copy card."
+    return Capability(
+        kind=kind,
+        interaction=interaction,
+        supported=False,
+        sentence=_SENTENCES.get((kind, interaction), usual),
+        degrade=("copy_card",),
+        source=_ENDPOINTS,
+        source_date=DATE,
+    )
