@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ehr_adapters import registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields, parse_change
-from ehr_adapters.canonical.codes import ICD10CM
+from ehr_adapters.canonical.codes import ICD10CM, RXNORM
 from ehr_adapters.contract import (
     Baseline,
     Connection,
@@ -46,6 +46,15 @@ pytestmark = [pytest.mark.once, pytest.mark.req("003-60")]
 CANARY = "canary-of-the-payload"
 
 
+KIND_OF = {
+    "DocumentReference": "note",
+    "Condition": "problem",
+    "AllergyIntolerance": "allergy",
+    "MedicationStatement": "medication",
+    "MedicationRequest": "medication",
+}
+
+
 class Stage:
     """The adapter connected to the practice EHR, by FHIR or by Unity."""
 
@@ -65,6 +74,9 @@ class Stage:
             },
             "unity_patient_system": "http://veradigm.example/unity/patient",
             "problem_transport": "unity",
+            "allergy_transport": "unity",
+            "unity_allergens": {"rxnorm 723": "Amoxicillin"},
+            "unity_task_targets": {f"Practitioner/{staff['nurse']['practitioner']}": "lbrandt"},
         }
         users = ("areyes", "jlam", "svc-backend")
         self.connection = Connection(
@@ -129,7 +141,7 @@ class Stage:
         return self.render("problem", content | more, who=who)
 
     def change(self, target: str, interaction: str = "update", **content: Any) -> WirePlan:
-        kind = "note" if target.startswith("DocumentReference") else "problem"
+        kind = KIND_OF[target.partition("/")[0]]
         baseline = self.read(kind, interaction=interaction, target=target)
         return self.adapter.render(
             parse_change(kind, interaction, content), tag=Tag.mint(), baseline=baseline
@@ -224,6 +236,53 @@ class TestByFhir:
         fhir.send(fhir.change(listed, "resolve", abatement="2026-11-20"))
         for target in (filed, listed):
             fhir.send(fhir.change(target, "entered-in-error"))
+
+    def test_allergies_and_the_medication_list_are_written_and_read_back(self, fhir: Stage) -> None:
+        plans = [
+            fhir.render(
+                "allergy",
+                {
+                    "substance": "723",
+                    "category": "medication",
+                    "clinical_status": "active",
+                    "verification": "unconfirmed",
+                    "criticality": "high",
+                    "reactions": [{"manifestation": "247472004", "severity": "mild"}],
+                },
+            ),
+            fhir.render(
+                "medication",
+                {
+                    "drug": "29046",
+                    "dose": {"value": "10", "unit": "mg"},
+                    "route": "26643006",
+                    "frequency": {"times": 1, "per": 1, "unit": "d"},
+                    "status": "active",
+                    "start": "2026-11-01",
+                },
+            ),
+        ]
+        filed = [fhir.send(plan) for plan in plans]
+        for plan in plans:
+            assert fhir.verdict(plan).verdict is matching.Verdict.COLLEAGUE_EQUAL
+        changes: list[tuple[str, str, dict[str, Any]]] = [
+            (filed[0], "update", {"criticality": "low"}),
+            (filed[0], "resolve", {}),
+            (filed[1], "update", {"dose": {"value": "20", "unit": "mg"}}),
+            (filed[1], "discontinue", {"end": "2026-11-20", "status_reason": "cough"}),
+        ]
+        for target, interaction, content in changes:
+            plan = fhir.change(target, interaction, **content)
+            fhir.send(plan)
+            entry = fhir.adapter.read_entry(kind=plan.kind, reference=target, at=fhir.at)
+            assert entry is not None
+            assert comparable_differences(plan.comparable, entry.comparable) == ()
+
+    def test_a_prescription_is_not_touched(self, fhir: Stage) -> None:
+        listed = fhir.people["P1"]["entries"].values()
+        target = next(ref for ref in listed if ref.startswith("MedicationRequest/"))
+        with pytest.raises(CannotBeCarried):
+            fhir.change(target, "discontinue", end="2026-11-20", status_reason="cough")
 
     def test_a_signed_note_takes_an_addendum_only(self, fhir: Stage) -> None:
         filed = fhir.send(fhir.note())
@@ -374,6 +433,36 @@ class TestByUnity:
         assert match.entry.canonical["note"] == CANARY
         said = unity.adapter.parse(plan).model_dump_canonical()
         assert changed_fields("problem", said, match.entry.canonical) == ()
+
+    def test_an_allergy_is_found_by_its_comment(self, unity: Stage) -> None:
+        content = {
+            "substance": {"system": RXNORM, "code": "723"},
+            "category": "medication",
+            "clinical_status": "active",
+            "verification": "unconfirmed",
+            "note": CANARY,
+        }
+        plan = unity.render("allergy", content)
+        unity.send(plan)
+        match = unity.verdict(plan)
+        assert match.verdict is matching.Verdict.COLLEAGUE_EQUAL, match.paths
+        assert match.entry is not None
+        assert match.entry.carries(plan.tag)
+
+    def test_a_task_is_sent_and_cannot_be_looked_for(self, unity: Stage) -> None:
+        nurse = unity.people["staff"]["nurse"]["practitioner"]
+        content = {
+            "title": "Call the patient",
+            "owner": f"Practitioner/{nurse}",
+            "due": "2026-11-30",
+            "description": CANARY,
+        }
+        plan = unity.render("task", content)
+        unity.send(plan)
+        [filed] = unity.practice.resources(vendor="veradigm", type="Task")
+        assert plan.tag.short in filed["content"]["code"]["text"]
+        assert plan.tag.short in filed["content"]["description"]
+        assert unity.verdict(plan).verdict is matching.Verdict.COULD_NOT_LOOK
 
     @pytest.mark.req("002-75", "003-55")
     @pytest.mark.parametrize(("fault", "branch", "entries"), _WIRE_FAULTS)

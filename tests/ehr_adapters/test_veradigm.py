@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ehr_adapters import registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields, parse_change
-from ehr_adapters.canonical.codes import ICD10CM, LOINC
+from ehr_adapters.canonical.codes import ICD10CM, LOINC, SNOMED
 from ehr_adapters.capabilities import CapabilitySet, Finality, FindMethod, RetryClass
 from ehr_adapters.contract import Baseline, Connection, ReadRequest, Tag, WirePlan
 from ehr_adapters.errors import (
@@ -37,6 +37,9 @@ UNITY: dict[str, Any] = {
     "unity_user": "svc-notes",
     "unity_users": {"Practitioner/pr-1": "areyes"},
     "problem_transport": "unity",
+    "allergy_transport": "unity",
+    "unity_allergens": {"rxnorm 7980": "Penicillins", "snomed 91936005": "Penicillins (class)"},
+    "unity_task_targets": {"Practitioner/pr-1": "areyes", "CareTeam/ct-1": "Team12"},
 }
 
 
@@ -62,7 +65,7 @@ class UnityStage:
         return adapter.read(ReadRequest(patient="pa-1", kind=kind, at=AT, encounter="en-1"))
 
     def plan(self, adapter: EhrAdapter, kind: str, **content: Any) -> WirePlan:
-        whole = (NOTE if kind == "note" else PROBLEM) | content
+        whole = WHOLE[kind] | content
         change = parse_change(kind, "create", whole)
         return adapter.render(change, tag=TAG, baseline=self.baseline(adapter, kind))
 
@@ -82,6 +85,23 @@ PROBLEM: dict[str, Any] = {
     "onset": "2026-10-05",
     "note": "Said so\ntoday.",
 }
+
+
+ALLERGY: dict[str, Any] = {
+    "substance": "7980",
+    "category": "medication",
+    "clinical_status": "active",
+    "verification": "unconfirmed",
+    "note": "Told today.",
+}
+TASK: dict[str, Any] = {
+    "title": "Call about <potassium> & more",
+    "owner": "CareTeam/ct-1",
+    "due": "2026-11-30",
+    "priority": "urgent",
+    "description": "\nDue: never\n\nPriority: none",
+}
+WHOLE = {"note": NOTE, "problem": PROBLEM, "allergy": ALLERGY, "task": TASK}
 
 
 class TestWhatIsSaidToUnity(UnityStage):
@@ -108,7 +128,7 @@ class TestWhatIsSaidToUnity(UnityStage):
         assert b"Final" not in self.plan(adapter, "note").steps[0].body
 
     def test_only_the_session_token_is_left_open(self, adapter: EhrAdapter) -> None:
-        for kind in ("note", "problem"):
+        for kind in WHOLE:
             plan = self.plan(adapter, kind)
             [slot] = plan.steps[0].slots
             assert (slot.source, slot.from_step) == ("session_token", None)
@@ -127,22 +147,52 @@ class TestWhatIsSaidToUnity(UnityStage):
         assert adapter.capabilities.get("problem", "create").retry is RetryClass.S4
 
     @pytest.mark.parametrize(
-        ("content", "place"),
+        ("kind", "content", "place"),
         [
-            ({"verification": "provisional"}, "/verification"),
-            ({"clinical_status": "relapse"}, "/clinical_status"),
-            ({"category": "encounter-diagnosis"}, "/category"),
-            ({"side": "7771000"}, "/side"),
-            ({"code": {"system": "http://snomed.info/sct", "code": "431857002"}}, "/code"),
-            ({"code": [{"system": ICD10CM, "code": "N18.31"}]}, "/code/0/display"),
+            ("problem", {"verification": "provisional"}, "/verification"),
+            ("problem", {"clinical_status": "relapse"}, "/clinical_status"),
+            ("problem", {"category": "encounter-diagnosis"}, "/category"),
+            ("problem", {"side": "7771000"}, "/side"),
+            ("problem", {"code": {"system": SNOMED, "code": "431857002"}}, "/code"),
+            ("problem", {"code": [{"system": ICD10CM, "code": "N18.31"}]}, "/code/0/display"),
+            ("allergy", {"substance": "723"}, "/substance"),
+            ("allergy", {"criticality": "high"}, "/criticality"),
+            ("allergy", {"clinical_status": "inactive"}, "/clinical_status"),
+            ("allergy", {"category": "food"}, "/category"),
+            ("allergy", {"reactions": [{"manifestation": "247472004"}]}, "/reactions"),
+            ("task", {"owner": "Practitioner/pr-9"}, "/owner"),
         ],
     )
-    def test_a_high_risk_field_without_a_place_refuses(
-        self, adapter: EhrAdapter, content: dict[str, Any], place: str
+    def test_what_has_no_place_refuses(
+        self, adapter: EhrAdapter, kind: str, content: dict[str, Any], place: str
     ) -> None:
         with pytest.raises(CannotBeCarried) as refused:
-            self.plan(adapter, "problem", **content)
+            self.plan(adapter, kind, **content)
         assert place in {issue.pointer for issue in refused.value.issues}
+
+    def test_an_allergy_is_named_as_the_ehr_names_it(self, adapter: EhrAdapter) -> None:
+        plan = self.plan(adapter, "allergy")
+        said = json.loads(plan.steps[0].body)
+        assert 'name="AllergyName" value="Penicillins"' in said["Parameter2"]
+        assert TAG.short in said["Parameter6"]
+        assert adapter.parse(plan).model_dump_canonical()["substance"]["code"] == "7980"
+
+    def test_a_task_has_the_mark_in_subject_and_comment(self, adapter: EhrAdapter) -> None:
+        plan = self.plan(adapter, "task")
+        said = json.loads(plan.steps[0].body)
+        assert (said["Parameter1"], said["Parameter2"]) == ("Misc", "Team12")
+        assert TAG.short in said["Parameter4"]
+        assert TAG.short in said["Parameter5"]
+        assert adapter.parse(plan).model_dump_canonical() == TASK | {"status": "requested"}
+        assert plan.finality is Finality.SENT_FOR_ACTION
+        assert plan.find is FindMethod.NONE
+
+    def test_what_may_be_transmitted_at_once_is_switched_off(self, adapter: EhrAdapter) -> None:
+        for kind in ("order", "message"):
+            capability = adapter.capabilities.lookup(kind, "create")
+            assert capability is not None
+            assert not capability.supported
+            assert capability.degrade == ("copy_card",)
 
     def test_a_partial_date_is_said_to_be_left_out(self, adapter: EhrAdapter) -> None:
         plan = self.plan(adapter, "problem", onset="2026-10")
@@ -180,10 +230,10 @@ class TestWhatIsSaidToUnity(UnityStage):
     def test_every_generated_change_reads_back_up_to_the_declared_loss(
         self, adapter: EhrAdapter
     ) -> None:
-        baselines = {kind: self.baseline(adapter, kind) for kind in ("note", "problem")}
+        baselines = {kind: self.baseline(adapter, kind) for kind in WHOLE}
 
         @given(data=st.data())
-        @run_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @run_settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         def holds(data: st.DataObject) -> None:
             kind = data.draw(st.sampled_from(sorted(baselines)))
             content = narrowed(kind, data.draw(CONTENTS[kind, "create"]))
@@ -210,6 +260,11 @@ def narrowed(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     """A generated content as far as Unity takes it; the rest has tests of its own."""
     if kind == "note":
         return {k: v for k, v in content.items() if k != "author"}
+    if kind == "allergy":
+        kept = {k: v for k, v in content.items() if k not in {"criticality", "reactions"}}
+        return kept | {k: ALLERGY[k] for k in ("substance", "category", "clinical_status")}
+    if kind == "task":
+        return content | {"owner": TASK["owner"]}
     kept = {k: v for k, v in content.items() if k != "side"}
     codes = [one for one in content["code"] if one["system"] == ICD10CM]
     kept["code"] = codes or PROBLEM["code"]

@@ -18,7 +18,7 @@ from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
     changed_fields,
-    parse_change,
+    read_change,
 )
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import CanonicalForm, comparable
@@ -59,16 +59,18 @@ from ehr_adapters.http import (
 from ehr_adapters.vendors.veradigm import rows
 from ehr_adapters.vendors.veradigm.replies import entry_id, meaning_of, read_reply
 from ehr_adapters.vendors.veradigm.settings import VeradigmSettings
-from ehr_adapters.vendors.veradigm.unity import notes, problems
+from ehr_adapters.vendors.veradigm.unity import allergies, notes, problems, tasks
 from ehr_adapters.vendors.veradigm.unity.forms import Place, Said, UnityForm
 from ehr_adapters.vendors.veradigm.unity.magic import GET_TOKEN, JSON, MAGIC, MagicCall
 
 _FORMS: Mapping[tuple[str, str], UnityForm] = {
     ("note", "create"): notes.NOTE,
     ("problem", "create"): problems.PROBLEM,
+    ("allergy", "create"): allergies.ALLERGY,
+    ("task", "create"): tasks.TASK,
 }
 # Kinds whose comment ends with the reference line where Unity files them.
-_TAG_IN_COMMENT = frozenset({"problem"})
+_TAG_IN_COMMENT = frozenset({"problem", "allergy"})
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 # Clocks of two machines may differ by so much before the zone is doubted.
 _CLOCKS_DIFFER = timedelta(minutes=10)
@@ -160,6 +162,12 @@ class VeradigmAdapter(FhirHttpAdapter):
         self, change: ChartChange, *, capability: Capability, tag: Tag, baseline: Baseline
     ) -> WirePlan:
         if not _is_unity(capability):
+            target = baseline.target
+            if target is not None and target.resource_type == "MedicationRequest":
+                sentence = (
+                    "In Veradigm a change of a prescription may be transmitted: change it there."
+                )
+                raise self._cannot(change, [Issue("unsupported", "", sentence)])
             return super()._render(change, capability=capability, tag=tag, baseline=baseline)
         identity = baseline.identity
         if identity is None or baseline.patient is None:
@@ -240,7 +248,7 @@ class VeradigmAdapter(FhirHttpAdapter):
         self, plan: WirePlan, content: Mapping[str, Any], *, patient: PatientIdentity
     ) -> dict[str, Any]:
         """How the entry should read on the FHIR side."""
-        change = parse_change(plan.kind, plan.interaction, dict(content))
+        change = read_change(plan.kind, plan.interaction, dict(content))
         resource = super()._to_fhir(change, patient=patient, tag=plan.tag, current=None).resource
         if plan.kind in _TAG_IN_COMMENT and self.settings.unity_comment_field:
             text = comment_text(text=content.get("note") or "", short=plan.tag.short)
@@ -251,7 +259,7 @@ class VeradigmAdapter(FhirHttpAdapter):
         if plan.adapter != self.kind or not plan.steps or plan.steps[0].path != MAGIC:
             return super().parse(plan)
         try:
-            return parse_change(plan.kind, plan.interaction, self._heard(plan))
+            return read_change(plan.kind, plan.interaction, self._heard(plan))
         except (ChangeInvalid, ValueError, KeyError, StopIteration):
             raise CannotBeCarried(
                 "The frozen request cannot be read back.", connection_kind=self.kind

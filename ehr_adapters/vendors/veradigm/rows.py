@@ -52,7 +52,14 @@ _WORDS = "Veradigm may write its own words for a code."
 
 def rows(settings: VeradigmSettings) -> tuple[Capability, ...]:
     """All rows: what is there, and for everything else why it is not and what a person does instead."""
-    known = [*_notes(settings), *_problems(settings)]
+    known = [
+        *_notes(settings),
+        *_problems(settings),
+        *_allergies(settings),
+        *_medications(settings),
+        *_tasks(settings),
+        *_off(),
+    ]
     told = {row.key for row in known}
     return (
         *known,
@@ -171,6 +178,54 @@ def _problems(settings: VeradigmSettings) -> list[Capability]:
     return [fhir_create("problem", settings, **words), *changes]
 
 
+def _allergies(settings: VeradigmSettings) -> list[Capability]:
+    words: dict[str, Any] = {"transformations": (Transformation("code", "display", _WORDS),)}
+    new = (
+        _allergy_by_unity(settings)
+        if settings.allergy_transport == "unity"
+        else fhir_create("allergy", settings, **words)
+    )
+    return [
+        new,
+        *(
+            fhir_update("allergy", interaction, settings, **words)
+            for interaction in ("update", "resolve", "entered-in-error")
+        ),
+    ]
+
+
+def _medications(settings: VeradigmSettings) -> list[Capability]:
+    # MedicationStatement of R4 has no element for whether it is taken as written.
+    loss: dict[str, Any] = {
+        "not_carried": ("/taken",),
+        "transformations": (Transformation("medicationCodeableConcept", "display", _WORDS),),
+    }
+    return [
+        fhir_create("medication", settings, **loss),
+        *(
+            fhir_update("medication", interaction, settings, **loss)
+            for interaction in ("update", "discontinue", "entered-in-error")
+        ),
+    ]
+
+
+# What may do more than is said, or of which it is not known which way it goes: switched off.
+_SWITCHED_OFF = {
+    "order": "In Veradigm an order from outside may be transmitted at once, so the portal sends none. Enter it there.",
+    "message": "It is not known to whom Veradigm shows a message from outside, so the portal sends none.",
+    "result": "Results from outside are not written to Veradigm unless the practice has arranged it.",
+}
+
+
+def _off() -> list[Capability]:
+    return [
+        by_hand(kind, str(interaction), sentence=sentence, source=_UNITY)
+        for kind, sentence in _SWITCHED_OFF.items()
+        if kind in all_kinds()
+        for interaction in interactions(kind)
+    ]
+
+
 # --- Unity ---------------------------------------------------------------------------------------
 
 
@@ -273,3 +328,47 @@ def _problem_by_unity(settings: VeradigmSettings) -> Capability:
             ),
         ),
     )
+
+
+def _allergy_by_unity(settings: VeradigmSettings) -> Capability:
+    return unity_row(
+        "allergy",
+        "allergy",
+        settings,
+        finality=Finality.FILED,
+        find=FindMethod.MATCH,
+        tag_places=("note",),
+        not_carried=("/type", "/reported_by", "/last_seen", "/encounter", "/sensitivity"),
+        length_caps=(("/note", COMMENT_LENGTH - len(REFERENCE_LINE) - 16),),
+        transformations=(
+            Transformation(
+                "code", "ignored", "Unity files an allergy by the EHR's own name of it."
+            ),
+            *_ignored(
+                "Unity files under its own time and author.",
+                "identifier",
+                "recordedDate",
+                "recorder",
+                "asserter",
+                "encounter",
+                "confidentiality",
+            ),
+        ),
+    )
+
+
+def _tasks(settings: VeradigmSettings) -> list[Capability]:
+    if not settings.unity_url:
+        return []
+    return [
+        unity_row(
+            "task",
+            "task",
+            settings,
+            finality=Finality.SENT_FOR_ACTION,
+            find=FindMethod.NONE,
+            tag_places=("comment", "subject"),
+            not_carried=("/about", "/encounter", "/sensitivity"),
+            length_caps=(("/description", 2000),),
+        )
+    ]

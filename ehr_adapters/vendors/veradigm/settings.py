@@ -15,6 +15,8 @@ ACTIONS = {
     "server": "GetServerInfo",
     "note": "SaveNote",
     "problem": "SaveProblemsData",
+    "allergy": "SaveAllergy",
+    "task": "SaveTask",
 }
 
 
@@ -30,6 +32,9 @@ class VeradigmSettings(FhirSettings):
     note_transport: Transport = Field(default="auto", title="How notes are written")
     problem_transport: Literal["fhir", "unity"] = Field(
         default="fhir", title="How problems are written"
+    )
+    allergy_transport: Literal["fhir", "unity"] = Field(
+        default="fhir", title="How allergies are written"
     )
     drafts_listed_probed: str = Field(
         default="",
@@ -75,6 +80,13 @@ class VeradigmSettings(FhirSettings):
         },
         title="Document type of each kind of note (LOINC)",
     )
+    unity_allergens: dict[str, str] = Field(
+        default_factory=dict, title="Allergen's name in the EHR for each RxNorm or SNOMED CT code"
+    )
+    unity_task_targets: dict[str, str] = Field(
+        default_factory=dict, title="User, or Team and its number, for each owner of a task"
+    )
+    unity_task_type: str = Field(default="Misc", title="Type of task that the portal's tasks have")
     unity_comment_field: str = Field(
         default="comment",
         pattern="^[a-z]*$",
@@ -91,7 +103,8 @@ class VeradigmSettings(FhirSettings):
 
     @model_validator(mode="after")
     def _unity_has_an_address(self) -> Self:
-        if "unity" in {self.note_transport, self.problem_transport} and not self.unity_url:
+        chosen = {self.note_transport, self.problem_transport, self.allergy_transport}
+        if "unity" in chosen and not self.unity_url:
             raise ValueError("Writing through Unity needs its address (unity_url)")
         return self
 

@@ -13,7 +13,7 @@ from ehr_adapters.sandbox import charts
 from ehr_adapters.sandbox.exchange import Call
 from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxName, SandboxResource
-from ehr_adapters.sandbox.seed.resources import HL7, ICD10, coding, concept, status
+from ehr_adapters.sandbox.seed.resources import HL7, ICD10, RXNORM, coding, concept, status
 from ehr_adapters.sandbox.vendors.veradigm.ids import (
     by_unity_number,
     survivor_of,
@@ -29,6 +29,13 @@ DOCUMENT_TYPES = {
     "Consultation": ("11488-4", "Consult note"),
     "Discharge Summary": ("18842-5", "Discharge summary"),
 }
+# Allergens by the names that this practice's EHR has for them.
+ALLERGENS = {
+    "Penicillins": (RXNORM, "7980", "penicillin G"),
+    "Amoxicillin": (RXNORM, "723", "amoxicillin"),
+    "Sulfamethoxazole": (RXNORM, "10180", "sulfamethoxazole"),
+}
+TASK_TYPES = {"Misc", "Call Back", "Follow-up"}
 _STATUSES = {"Active": "active", "Inactive": "inactive", "Resolved": "resolved"}
 _CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category"
 
@@ -126,9 +133,59 @@ def save_problems_data(front: Front, call: Call, request: Mapping[str, Any]) -> 
     return _filed(front, call, content, key="ProblemID")
 
 
+def save_allergy(front: Front, call: Call, request: Mapping[str, Any]) -> Filed:
+    """SaveAllergy: the allergen by its name in the EHR (Parameter2), a comment (Parameter6)."""
+    patient = _patient(call, request)
+    given = {
+        str(row.get("name")): str(row.get("value", ""))
+        for row in _form(request, "saveallergy", "field", number=2)
+    }
+    known = ALLERGENS.get(given.get("AllergyName", ""))
+    if known is None:
+        raise UnityRefused("The allergy name is not valid.")
+    verified = "confirmed" if given.get("Verified") == "Y" else "unconfirmed"
+    content: dict[str, Any] = {
+        "resourceType": "AllergyIntolerance",
+        "clinicalStatus": status("allergyintolerance-clinical", "active"),
+        "verificationStatus": status("allergyintolerance-verification", verified),
+        "code": concept(coding(*known), text=given["AllergyName"]),
+        "patient": _subject(patient),
+        "recordedDate": call.at.astimezone(PRACTICE_ZONE).date().isoformat(),
+        "recorder": _practitioner(call, request["AppUserID"]),
+    }
+    if given.get("isMedicationAllergy") == "Y":
+        content["category"] = ["medication"]
+    if comment := str(request.get("Parameter6") or ""):
+        content["note"] = [{"text": comment}]
+    return _filed(front, call, content, key="AllergyID")
+
+
+def save_task(front: Front, call: Call, request: Mapping[str, Any]) -> Filed:
+    """SaveTask: type, for whom, work object, comment, subject. The FHIR side has no tasks."""
+    patient = _patient(call, request)
+    kind, target, _, comment, subject = _parameters(request, 5)
+    if kind not in TASK_TYPES:
+        raise UnityRefused("The task type is not valid.")
+    if not (re.fullmatch(r"Team[0-9]+", target) or "reference" in _practitioner(call, target)):
+        raise UnityRefused("The task's target user was not found.")
+    content: dict[str, Any] = {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "code": {"text": subject},
+        "description": comment,
+        "for": _subject(patient),
+        "authoredOn": charts.instant(call.at),
+        "owner": {"display": target},
+    }
+    return _filed(front, call, content, key="TaskID")
+
+
 ACTIONS: dict[str, Callable[[Front, Call, Mapping[str, Any]], Filed]] = {
     "SaveNote": save_note,
     "SaveProblemsData": save_problems_data,
+    "SaveAllergy": save_allergy,
+    "SaveTask": save_task,
 }
 
 
