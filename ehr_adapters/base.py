@@ -242,8 +242,15 @@ class EhrAdapter(ABC):
         self, change: ChartChange, *, capability: Capability, baseline: Baseline
     ) -> ChartChange:
         visit = baseline.visit
-        if visit is not None and change.rule.makes_entry:
+        times = (visit.start, visit.end) if visit is not None else None
+        if visit and times and change.rule.makes_entry and change.belongs_to(visit=times):
             change = change.completed(encounter=visit.reference)
+        change = change.completed(**change.reckoned())
+        misfits = change.misfits(at=baseline.read_at, visit=times)
+        if misfits:
+            raise self._cannot(
+                change, [Issue(one.code, one.pointer, one.sentence) for one in misfits]
+            )
         if capability.needs_encounter and "encounter" not in change.given:
             raise self._cannot(
                 change,

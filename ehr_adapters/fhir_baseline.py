@@ -1,9 +1,9 @@
-"""What a FHIR server holds around a change: the baseline, read-back, lost writes, name-alikes."""
+"""What a FHIR server holds around a change: the baseline, read-back, name-alikes."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from ehr_adapters.base import EhrAdapter, Settings
@@ -19,19 +19,14 @@ from ehr_adapters.canonical.fhir_r4 import (
     translation,
     visit_of,
 )
-from ehr_adapters.capabilities import FindMethod
 from ehr_adapters.contract import (
     TAG_SYSTEM,
     Baseline,
-    FindHit,
-    FindResult,
     NameAlikes,
     PatientIdentity,
     ReadRequest,
     Snapshot,
-    Tag,
     Unreadable,
-    WirePlan,
     name_key,
 )
 from ehr_adapters.errors import AdapterError, AdapterMisconfigured
@@ -377,139 +372,6 @@ class FhirBaseline(EhrAdapter):
                 tokens = [f"{system}|{n}" if system else n for n in neighbouring_numbers(value)]
                 for start in range(0, len(tokens), 50):
                     yield [("identifier", ",".join(tokens[start : start + 50]))]
-
-    # --- finding ---------------------------------------------------------------------------------
-
-    def find(
-        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
-    ) -> FindResult:
-        method = plan.find
-        try:
-            if method is FindMethod.TARGET:
-                return self._find_target(plan, since=since, at=at)
-            if method is FindMethod.EXACT:
-                return self._find_exact(tags, plan, since=since, at=at)
-            if method is FindMethod.SCAN:
-                return self._find_scan(tags, plan, since=since, at=at)
-            if method is FindMethod.MATCH:
-                return self._find_match(plan, since=since, at=at)
-        except AdapterError as failed:
-            return FindResult(
-                method=method, since=since, until=at, complete=False, reason=failed.name
-            )
-        return FindResult(
-            method=FindMethod.NONE,
-            since=since,
-            until=at,
-            complete=False,
-            reason="This EHR does not show such entries.",
-        )
-
-    def _find_target(self, plan: WirePlan, *, since: datetime, at: datetime) -> FindResult:
-        snapshot = self.read_entry(kind=plan.kind, reference=plan.target, at=at)
-        hits = () if snapshot is None else (FindHit(snapshot),)
-        return FindResult(
-            method=FindMethod.TARGET, since=since, until=at, pages=1, complete=True, hits=hits
-        )
-
-    def _find_exact(
-        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
-    ) -> FindResult:
-        resource_type = _type_of(plan)
-        hits: dict[str, FindHit] = {}
-        pages, complete, reason = 0, True, ""
-        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
-            for tag in tags:
-                found = reader.search(
-                    resource_type,
-                    [("identifier", tag.token)],
-                    headers={"Prefer": "handling=strict"},
-                )
-                pages += found.pages
-                complete, reason = complete and found.complete, reason or found.reason
-                for entry in found.entries:
-                    snapshot = self._snapshot(
-                        entry, role="found", kind=plan.kind, at=at, reader=reader
-                    )
-                    if snapshot.carries(tag):
-                        hits[snapshot.reference] = FindHit(snapshot, tag)
-                    else:
-                        # The server passed over the search parameter: what it left out proves nothing.
-                        complete, reason = False, "The EHR did not search by the identifier."
-        return FindResult(
-            method=FindMethod.EXACT,
-            since=since,
-            until=at,
-            pages=pages,
-            complete=complete,
-            hits=tuple(hits[r] for r in sorted(hits)),
-            reason=reason,
-        )
-
-    def _find_scan(
-        self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
-    ) -> FindResult:
-        resource_type = _type_of(plan)
-        patient = plan.patient.removeprefix("Patient/")
-        day = (since - timedelta(days=1)).date().isoformat()
-        query = [("patient", self._patient_parameter(patient)), *self._scan_window(plan, day=day)]
-        hits: dict[str, FindHit] = {}
-        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
-            found = reader.search(resource_type, query)
-            for entry in found.entries:
-                snapshot = self._snapshot(entry, role="found", kind=plan.kind, at=at, reader=reader)
-                for tag in tags:
-                    if snapshot.carries(tag):
-                        hits[snapshot.reference] = FindHit(snapshot, tag)
-            complete = found.complete and not reader.texts_unread
-            reason = found.reason or ("A text could not be read." if reader.texts_unread else "")
-        return FindResult(
-            method=FindMethod.SCAN,
-            since=since,
-            until=at,
-            pages=found.pages,
-            complete=complete,
-            hits=tuple(hits[r] for r in sorted(hits)),
-            reason=reason,
-        )
-
-    def _find_match(self, plan: WirePlan, *, since: datetime, at: datetime) -> FindResult:
-        """The patient's entries of the kind, for a comparison of their content: a hit is a candidate."""
-        resource_type = _type_of(plan)
-        patient = plan.patient.removeprefix("Patient/")
-        narrowed = translation(plan.kind).searches.get(resource_type, {})
-        about = translation(plan.kind).by_patient or "patient"
-        with self._reading(f"system/Binary.r system/{resource_type}.rs") as reader:
-            found = reader.search(
-                resource_type,
-                [(about, self._patient_parameter(patient)), *narrowed.items()],
-            )
-            entries = [
-                self._snapshot(entry, role="found", kind=plan.kind, at=at, reader=reader)
-                for entry in found.entries
-            ]
-            complete = found.complete and not reader.texts_unread
-            reason = found.reason or ("A text could not be read." if reader.texts_unread else "")
-        return FindResult(
-            method=FindMethod.MATCH,
-            since=since,
-            until=at,
-            pages=found.pages,
-            complete=complete,
-            hits=tuple(FindHit(one) for one in entries if one.patient == plan.patient),
-            reason=reason,
-        )
-
-    def _scan_window(self, plan: WirePlan, *, day: str) -> Iterable[tuple[str, str]]:
-        del plan
-        return [("date", f"ge{day}")]
-
-
-def _type_of(plan: WirePlan) -> str:
-    """The FHIR type under which a written entry is read, whatever interface it was written by."""
-    kept = translation(plan.kind).types
-    named = (plan.steps[0].path.partition("/")[0], plan.comparable.get("resourceType"))
-    return next((str(one) for one in named if one in kept), kept[0])
 
 
 def _local(reference: str, *types: str) -> str:

@@ -53,7 +53,7 @@ from ehr_adapters.errors import (
     UnreadableReply,
     VersionConflict,
 )
-from ehr_adapters.fhir_baseline import FhirBaseline
+from ehr_adapters.fhir_finding import FhirFinding
 from ehr_adapters.fhir_outcomes import has_errors, json_object, outcome_of, refusal_sentence
 from ehr_adapters.fhir_reading import FHIR_JSON, fhir_url
 from ehr_adapters.http import (
@@ -66,7 +66,7 @@ from ehr_adapters.http import (
 )
 
 
-class FhirHttpAdapter(FhirBaseline):
+class FhirHttpAdapter(FhirFinding):
     """FHIR R4 over HTTP with SMART backend-services tokens."""
 
     note_content_type: ClassVar[str] = "text/plain; charset=utf-8"

@@ -226,6 +226,8 @@ class ChartChange(BaseModel):
     brief: ClassVar[tuple[str, ...]]
     # The fields that are changed only in entries that the portal made.
     own_words: ClassVar[frozenset[str]] = frozenset()
+    # The field that names whose act this is in the EHR, filled by the portal and approved only by that person.
+    author_field: ClassVar[str] = ""
 
     interaction: Interaction = Field(exclude=True)
 
@@ -332,12 +334,23 @@ def _models() -> dict[str, type[ChartChange]]:
     from ehr_adapters.canonical.note import Note
     from ehr_adapters.canonical.order import Order
     from ehr_adapters.canonical.problem import Problem
+    from ehr_adapters.canonical.questionnaire import Questionnaire
     from ehr_adapters.canonical.task import Task
     from ehr_adapters.canonical.vitals import Vitals
 
     return {
         model.kind: model
-        for model in (Note, Problem, Allergy, Medication, Order, Vitals, Task, Message)
+        for model in (
+            Note,
+            Problem,
+            Allergy,
+            Medication,
+            Order,
+            Vitals,
+            Task,
+            Message,
+            Questionnaire,
+        )
     }
 
 

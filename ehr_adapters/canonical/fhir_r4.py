@@ -26,6 +26,7 @@ from ehr_adapters.canonical.r4.parts import (
 )
 from ehr_adapters.canonical.r4.people import about_whom, described, identity_of, visit_of
 from ehr_adapters.canonical.r4.problem import PROBLEM
+from ehr_adapters.canonical.r4.questionnaire import QUESTIONNAIRE
 from ehr_adapters.canonical.r4.task import TASK
 from ehr_adapters.canonical.r4.vitals import VITALS
 
@@ -50,11 +51,12 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "note": NOTE,
     "problem": PROBLEM,
     "allergy": ALLERGY,
-    "vitals": VITALS,
     "medication": MEDICATION,
     "order": ORDER,
+    "vitals": VITALS,
     "task": TASK,
     "message": MESSAGE,
+    "questionnaire": QUESTIONNAIRE,
 }
 
 

@@ -148,8 +148,12 @@ class Code(Part):
     @property
     def words(self) -> str:
         """The display, else the portal's own, else the code; with the code, for a reader."""
-        shown = self.display or codes.display_of(system=self.system, code=self.code)
-        return f"{shown} ({self.code})" if shown else self.code
+        return f"{self.said} ({self.code})" if self.said != self.code else self.code
+
+    @property
+    def said(self) -> str:
+        """As `words`, without the code where a display is known."""
+        return self.display or codes.display_of(system=self.system, code=self.code) or self.code
 
 
 class Quantity(Part):

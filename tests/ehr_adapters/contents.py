@@ -441,7 +441,7 @@ one_reading = st.sampled_from(_SINGLE).flatmap(
     ).map(lambda reading: [reading])
 )
 pressure_readings = st.fixed_dictionaries(
-    {"high": _amount(100, 240, "mm[Hg]"), "low": _amount(30, 100, "mm[Hg]")},
+    {"high": _amount(100, 240, "mm[Hg]"), "low": _amount(30, 99, "mm[Hg]")},
     optional={"site": body_site},
 ).map(
     lambda both: [
@@ -469,6 +469,48 @@ vitals_update = _optional(
     },
 ).filter(bool)
 
+answer_value = st.one_of(
+    st.sampled_from(["LA6568-5", "LA6570-1"]).flatmap(
+        lambda code: line.map(
+            lambda display: {"system": codes.LOINC, "code": code, "display": display}
+        )
+    ),
+    st.sampled_from([{"value": "72.50", "unit": "kg"}, {"value": "8", "unit": "h"}]),
+    st.booleans(),
+    st.integers(-5, 500),
+    line,
+)
+answers = st.lists(
+    st.fixed_dictionaries({"link_id": ids, "value": answer_value}, optional={"question": line}),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda one: one["link_id"],
+)
+HELD_FORM = {"id": "http://clinic.example/Questionnaire/sleep", "version": "2"}
+questionnaire_create = _optional(
+    {
+        "form": st.fixed_dictionaries(
+            {"id": st.just("http://clinic.example/Questionnaire/sleep")},
+            optional={
+                "version": st.just("2"),
+                "assignment": ids.map(lambda value: f"ServiceRequest/{value}"),
+            },
+        ),
+        "answered_by": st.sampled_from(["patient", "proxy", "clinician"]),
+        "answered_at": instants,
+        "answers": answers,
+    },
+    {"sensitivity": sensitivity},
+)
+questionnaire_amend = _optional(
+    {"form": st.just(HELD_FORM), "answers": answers},
+    {
+        "answered_by": st.sampled_from(["patient", "proxy", "clinician"]),
+        "answered_at": instants,
+        "sensitivity": sensitivity,
+    },
+)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -488,6 +530,8 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("task", "update"): task_update,
     ("task", "cancel"): st.just({}),
     ("message", "create"): message_create,
+    ("questionnaire", "create"): questionnaire_create,
+    ("questionnaire", "amend"): questionnaire_amend,
     ("allergy", "create"): allergy_create,
     ("allergy", "update"): allergy_update,
     ("allergy", "resolve"): _optional({}, {"note": comment}),
@@ -567,6 +611,23 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "subject": "Your question",
         "body": f"{CANARY} Please bring your diary to the next visit.",
         "carries": ["none"],
+    },
+    ("questionnaire", "create"): {
+        "form": {
+            "id": "http://clinic.example/Questionnaire/sleep",
+            "version": "2",
+            "assignment": "ServiceRequest/sr-1",
+        },
+        "answered_by": "patient",
+        "answered_at": "2026-11-20T08:30:00-06:00",
+        "answers": [
+            {"link_id": "hours", "question": "Hours of sleep", "value": 6},
+            {"link_id": "trouble", "question": "What troubles you", "value": CANARY},
+        ],
+    },
+    ("questionnaire", "amend"): {
+        "form": HELD_FORM,
+        "answers": [{"link_id": "hours", "value": 7}, {"link_id": "trouble", "value": CANARY}],
     },
     ("allergy", "create"): {
         "substance": {"system": codes.RXNORM, "code": "723", "display": "amoxicillin"},

@@ -352,6 +352,31 @@ def blood_pressure(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def questionnaire_response(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": "qr-1",
+        "meta": {"versionId": "2"},
+        "identifier": {"system": TAG_SYSTEM, "value": OLD_TAG.uuid},
+        "questionnaire": "http://clinic.example/Questionnaire/sleep|2",
+        "status": "completed",
+        "subject": {"reference": "Patient/pa-1"},
+        "authored": "2026-11-19T08:30:00-06:00",
+        "source": {"reference": "Patient/pa-1"},
+        "item": [
+            {
+                "linkId": "night",
+                "text": "About your nights",
+                "item": [
+                    {"linkId": "hours", "text": "Hours", "answer": [{"valueInteger": 5}]},
+                    {"linkId": "since", "text": "Since", "answer": [{"valueDate": "2026-09"}]},
+                ],
+            },
+            {"linkId": "snores", "answer": [{"valueBoolean": True}]},
+        ],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
@@ -362,6 +387,7 @@ HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "order": draft_order,
     "task": task,
     "message": communication,
+    "questionnaire": questionnaire_response,
 }
 
 

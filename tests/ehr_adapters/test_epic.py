@@ -33,7 +33,8 @@ class TestEpic(AdapterContract):
     # Epic passes over the scope that is asked for and grants what the app is registered for.
     granted: ClassVar[str | None] = (
         "system/DocumentReference.write system/Condition.write "
-        "system/AllergyIntolerance.write system/Patient.read openid"
+        "system/AllergyIntolerance.write system/Observation.write "
+        "system/QuestionnaireResponse.write system/Patient.read openid"
     )
 
     def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +46,9 @@ class TestEpic(AdapterContract):
             }
         if kind == "allergy":
             content = content | {"verification": "unconfirmed", "clinical_status": "active"}
+        if kind == "questionnaire":
+            form = {"assignment": "ServiceRequest/sr-1", **content["form"]}
+            content = content | {"form": form}
         return content
 
     @pytest.mark.req("001-53")

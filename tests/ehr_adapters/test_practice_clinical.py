@@ -1,13 +1,21 @@
 """Allergies, vital signs and results against the practice EHR, over HTTP."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from ehr_adapters.canonical.base import changed_fields, parse_change
-from ehr_adapters.capabilities import Finality
+from ehr_adapters.capabilities import Finality, FindMethod
 from ehr_adapters.contract import Tag, WirePlan, comparable_differences
-from ehr_adapters.errors import CannotBeCarried, Unsupported, VersionConflict
+from ehr_adapters.errors import (
+    AlreadyThere,
+    CannotBeCarried,
+    ContentRefused,
+    NotPermitted,
+    Unsupported,
+    VersionConflict,
+)
 from tests.ehr_adapters.practice import Practice, fresh_practice, practice
 from tests.ehr_adapters.test_practice_contract import Stage
 
@@ -181,3 +189,156 @@ class TestAllergiesOnTheEpicFront:
                 planned(epic, "allergy", interaction, content, who="P2", target=target)
             card = epic.adapter.copy_card(parse_change("allergy", interaction, content))
             assert card.place.startswith("Allergies activity")
+
+
+def just_now(stage: Stage) -> str:
+    """A minute ago, in the visit that is open."""
+    return (stage.at - timedelta(minutes=1)).isoformat(timespec="seconds")
+
+
+def weighed(stage: Stage, value: str = "78.40", unit: str = "kg", **more: Any) -> dict[str, Any]:
+    return {
+        "readings": [{"code": "29463-7", "value": {"value": value, "unit": unit}}],
+        "effective_at": just_now(stage),
+        "origin": "measured",
+    } | more
+
+
+def pressed(stage: Stage, high: str, low: str, **more: Any) -> dict[str, Any]:
+    return {
+        "readings": [
+            {"code": code, "value": {"value": value, "unit": "mm[Hg]"}}
+            for code, value in (("8480-6", high), ("8462-4", low))
+        ],
+        "effective_at": just_now(stage),
+        "origin": "measured",
+    } | more
+
+
+class TestVitalsOnTheGenericFront:
+    def test_every_interaction_is_written_read_back_and_equal(self, generic: Stage) -> None:
+        plan = planned(
+            generic, "vitals", "create", pressed(generic, "148", "90", note="Second reading.")
+        )
+        reference = written(generic, plan)
+        assert generic.held(plan) == [reference]
+        for interaction, content in (
+            ("update", {"readings": pressed(generic, "145", "90")["readings"]}),
+            ("update", {"origin": "patient-reported", "note": None}),
+            ("entered-in-error", {"note": "Another patient's."}),
+        ):
+            changed = planned(generic, "vitals", interaction, content, target=reference)
+            assert written(generic, changed) == reference
+        with pytest.raises(CannotBeCarried):
+            planned(generic, "vitals", "update", {"note": "x"}, target=reference)
+
+    def test_the_visit_is_named_only_where_it_was_measured_in_the_visit(
+        self, generic: Stage
+    ) -> None:
+        during = generic.adapter.parse(
+            planned(generic, "vitals", "create", weighed(generic))
+        ).model_dump_canonical()
+        assert during["encounter"].startswith("Encounter/")
+        before = weighed(
+            generic,
+            origin="patient-reported",
+            effective_at=(generic.at - timedelta(days=2)).isoformat(timespec="seconds"),
+        )
+        at_home = generic.adapter.parse(planned(generic, "vitals", "create", before))
+        assert "encounter" not in at_home.model_dump_canonical()
+        named = before | {"encounter": generic.people["P1"]["encounter"]}
+        with pytest.raises(CannotBeCarried) as refused:
+            planned(generic, "vitals", "create", named)
+        assert [i.code for i in refused.value.issues] == ["outside-the-visit"]
+        later = weighed(generic, effective_at=(generic.at + timedelta(hours=1)).isoformat())
+        with pytest.raises(CannotBeCarried) as refused:
+            planned(generic, "vitals", "create", later)
+        assert [i.code for i in refused.value.issues] == ["in-the-future"]
+
+    def test_several_measurements_are_several_changes(self, generic: Stage) -> None:
+        both = pressed(generic, "148", "90")["readings"] + weighed(generic)["readings"]
+        with pytest.raises(CannotBeCarried) as refused:
+            planned(generic, "vitals", "create", weighed(generic, readings=both))
+        assert refused.value.issues[0].code == "one-measurement"
+
+    def test_the_neighbourhood_is_what_was_measured_and_no_laboratory_value(
+        self, generic: Stage
+    ) -> None:
+        found = generic.read("vitals").neighbours("vitals")
+        assert {one["code"]["code"] for s in found for one in s.canonical["readings"]} >= {
+            "8480-6",
+            "8462-4",
+            "29463-7",
+            "8867-4",
+        }
+        assert all(s.canonical["status"] == "final" for s in found)
+
+
+class TestVitalsOnTheEpicFront:
+    @pytest.mark.parametrize(
+        ("value", "unit", "kept"),
+        [("78.40", "kg", "78.40"), ("40", "[lb_av]", "18.14"), ("18250", "g", "18.250")],
+    )
+    def test_a_weight_is_filed_and_read_back_as_epic_keeps_it(
+        self, epic: Stage, value: str, unit: str, kept: str
+    ) -> None:
+        plan = planned(
+            epic, "vitals", "create", weighed(epic, value, unit, note="On the new scale.")
+        )
+        assert plan.finality is Finality.FILED
+        reference = epic.send(plan)
+        entry = epic.adapter.read_entry(kind="vitals", reference=reference, at=epic.at)
+        assert entry is not None
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        assert entry.canonical["readings"][0]["value"] == {"value": kept, "unit": "kg"}
+        assert entry.canonical["note"] == "On the new scale."
+        assert entry.carries(plan.tag)
+
+    def test_the_same_value_twice_is_already_there_and_found_by_code_and_time(
+        self, epic: Stage
+    ) -> None:
+        plan = planned(epic, "vitals", "create", pressed(epic, "148", "90"))
+        reference = epic.send(plan)
+        with pytest.raises(AlreadyThere):
+            epic.send(plan)
+        found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
+        assert (found.method, found.complete) == (FindMethod.KEY, True)
+        assert [(hit.snapshot.reference, hit.tag) for hit in found.hits] == [(reference, plan.tag)]
+
+    def test_a_colleagues_value_at_the_same_time_is_found_and_not_taken_for_ours(
+        self, epic: Stage
+    ) -> None:
+        plan = planned(epic, "vitals", "create", weighed(epic, "78.4"))
+        other = planned(epic, "vitals", "create", weighed(epic, "79.0"))
+        reference = epic.send(other)
+        with pytest.raises(AlreadyThere):
+            epic.send(plan)
+        found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
+        assert [(hit.snapshot.reference, hit.tag) for hit in found.hits] == [(reference, None)]
+        assert comparable_differences(plan.comparable, found.hits[0].snapshot.comparable)
+
+    def test_what_was_never_filed_is_absent(self, epic: Stage) -> None:
+        plan = planned(epic, "vitals", "create", weighed(epic))
+        found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
+        assert (found.complete, found.hits) == (True, ())
+
+    def test_a_customer_without_the_row_takes_nothing(self, epic: Stage) -> None:
+        plan = planned(epic, "vitals", "create", weighed(epic))
+        epic.practice.settings("epic", flowsheet_rows=["8867-4"])
+        with pytest.raises(NotPermitted) as refused:
+            epic.send(plan)
+        assert refused.value.vendor_code == "59188"
+
+    def test_a_closed_visit_takes_nothing(self, epic: Stage) -> None:
+        plan = planned(epic, "vitals", "create", weighed(epic))
+        epic.practice.lever("close_visit", vendor="epic", patient="P1")
+        with pytest.raises(ContentRefused):
+            epic.send(plan)
+        assert epic.adapter.capabilities.get("vitals", "create").needs_open_encounter
+
+    def test_who_measured_and_where_is_said_not_to_be_sent(self, epic: Stage) -> None:
+        content = pressed(epic, "148", "90", origin="patient-reported")
+        for one in content["readings"]:
+            one["site"] = "left arm"
+        plan = planned(epic, "vitals", "create", content)
+        assert {r.pointer for r in plan.not_carried} == {"/origin", "/readings/0/site"}

@@ -16,7 +16,7 @@ from ehr_adapters.canonical.r4.parts import (
 )
 
 # Puts one field's value, or its absence, into the resource; what goes away with it or stays unsaid is told.
-Writer = Callable[[dict[str, Any], Any], list[Uncarried]]
+Writer = Callable[[dict[str, Any], Any], Iterable[Uncarried]]
 
 
 def built(
@@ -129,10 +129,10 @@ def take_text(taken: Taken, element: str) -> str | None:
 
 def take_choice(taken: Taken, element: str, possible: Iterable[str]) -> str | None:
     value = taken.value.get(element)
-    if value not in set(possible):
+    if not isinstance(value, str) or value not in set(possible):
         return None
     taken.pop(element)
-    return str(value)
+    return value
 
 
 def take_reference(taken: Taken, element: str, *types: str) -> str | None:

@@ -2,8 +2,9 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ehr_adapters.canonical import codes
@@ -90,7 +91,8 @@ class Translation:
     `types` are the resource types of its entries, the first one where nothing else decides; `words` what a
     sentence calls them; `searches` the search parameters, by type, that find the entries of a chart;
     `is_active`: does an entry with this canonical value count as being there now? `by_patient`: the search
-    parameter that names the patient, "" for entries that are not looked for beside another.
+    parameter that names the patient, "" for entries that are not looked for beside another. `key`: the time
+    and whatever else an EHR keeps only one entry for, where entries of the kind have such a key.
     """
 
     write: Callable[[ChartChange, Destination], FhirForm]
@@ -100,6 +102,7 @@ class Translation:
     searches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_active: Callable[[Mapping[str, Any]], bool] = bool
     by_patient: str = "patient"
+    key: Callable[[Mapping[str, Any]], tuple[datetime, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,13 @@ class Taken:
             del listed[0]
         return reference
 
-    def code_of(self, name: str, systems: tuple[str, ...]) -> list[dict[str, Any]]:
-        """One coding of each system, in the systems' order; the words count as carried by a display."""
+    def code_of(
+        self, name: str, systems: tuple[str, ...], *, among: Container[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """One coding of each system, in the systems' order; the words count as carried by a display.
+
+        With `among`, only these codes are taken.
+        """
         concept = self.value.get(name)
         if not isinstance(concept, dict):
             return []
@@ -175,7 +183,9 @@ class Taken:
                 (
                     c
                     for c in codings
-                    if c.get("system") == system and isinstance(c.get("code"), str)
+                    if c.get("system") == system
+                    and isinstance(c.get("code"), str)
+                    and (among is None or c["code"] in among)
                 ),
                 None,
             )

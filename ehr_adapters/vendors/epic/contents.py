@@ -11,7 +11,7 @@ from ehr_adapters.errors import Issue
 # Kinds whose tag stands in the last line of the comment.
 TAG_IN_COMMENT = frozenset({"problem", "vitals"})
 # Kinds whose tag is sent as an identifier: whether Epic keeps it is not known.
-TAG_IN_IDENTIFIER = frozenset({"allergy"})
+TAG_IN_IDENTIFIER = frozenset({"allergy", "questionnaire"})
 
 # Field, FHIR element, and what a reviewer is told: these are never sent.
 _LEFT_OUT: Mapping[str, tuple[tuple[str, str, str], ...]] = {
@@ -27,6 +27,12 @@ _LEFT_OUT: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("encounter", "encounter", "The visit is not sent to Epic with a problem."),
     ),
     "allergy": (("reported_by", "asserter", "Who told of the allergy is not sent to Epic."),),
+    "vitals": (
+        ("origin", "performer", "That the patient told the value is not sent to Epic."),
+        ("origin", "device", "That a device sent the value is not sent to Epic."),
+        ("readings/0/site", "bodySite", "Where it was measured is not sent to Epic."),
+        ("readings/0/method", "method", "How it was measured is not sent to Epic."),
+    ),
 }
 
 
@@ -96,7 +102,17 @@ def _allergy_issues(content: Mapping[str, Any]) -> Iterator[Issue]:
             )
 
 
+def _questionnaire_issues(content: Mapping[str, Any]) -> Iterator[Issue]:
+    if not content["form"].get("assignment"):
+        yield Issue(
+            "missing",
+            "/form/assignment",
+            "Epic takes answers only to a questionnaire that it has assigned: the assignment is not named.",
+        )
+
+
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Issue]]] = {
     "problem": _problem_issues,
     "allergy": _allergy_issues,
+    "questionnaire": _questionnaire_issues,
 }

@@ -1,4 +1,5 @@
-"""Problems and allergies go into Epic's holding tank, where somebody accepts them; what is in the chart is changed by hand."""
+"""Problems and allergies wait in Epic's holding tank for somebody to accept them, vital signs go into a
+flowsheet of the open visit; what is in the chart is changed by hand."""
 
 from typing import Any
 
@@ -8,6 +9,8 @@ from ehr_adapters.vendors.epic.rows.acts import bounds, by_hand
 
 COMMENT_LENGTH = 450
 _PROBLEMS = "Epic Condition.Create (Problems), specification 949"
+VITALS_NOTE_LENGTH = 254
+_VITALS = "Epic Observation.Create (Vitals), specification 963"
 _ALLERGIES = "Epic AllergyIntolerance.Create, specification 945"
 
 PLACES = {
@@ -19,11 +22,14 @@ PLACES = {
     "problem update": "Problem List activity: open the problem, Change",
     "problem resolve": "Problem List activity: open the problem, Resolve",
     "problem entered-in-error": "Problem List activity: open the problem, Delete with the reason “Error”",
+    "vitals": "Flowsheets activity of the visit: the row of the value, at its time",
+    "vitals update": "Flowsheets activity: the row of the value, at its time, Correct",
+    "vitals entered-in-error": "Flowsheets activity: the row of the value, at its time, Clear with the reason “Error”",
 }
 
 
 def rows(settings: Any) -> tuple[Capability, ...]:
-    """The rows of problems and allergies."""
+    """The rows of problems, allergies and vital signs."""
     return (
         Capability(
             kind="problem",
@@ -80,6 +86,43 @@ def rows(settings: Any) -> tuple[Capability, ...]:
                 ("update", "change an allergy"),
                 ("resolve", "resolve an allergy"),
                 ("entered-in-error", "mark an allergy as entered in error"),
+            )
+        ),
+        # A second value for the same row and time is refused (59189): that is how a lost one is found again.
+        Capability(
+            kind="vitals",
+            interaction="create",
+            finality=Finality.FILED,
+            find=FindMethod.KEY,
+            retry=RetryClass.S3,
+            tag_places=("note",),
+            needs_encounter=True,
+            needs_open_encounter=True,
+            not_carried=("/origin", "/readings/*/site", "/readings/*/method", "/sensitivity"),
+            length_caps=(("/note", VITALS_NOTE_LENGTH - len(REFERENCE_LINE) - 16),),
+            server_owned=("identifier", "issued", "performer", "device", "category"),
+            transformations=(
+                *(
+                    Transformation(
+                        path,
+                        "flowsheet",
+                        "Epic keeps heights in cm, weights in kg and temperatures in °C, rounded.",
+                    )
+                    for path in ("valueQuantity", "component.valueQuantity")
+                ),
+                *(
+                    Transformation(path, "display", "Epic writes the coding's words.")
+                    for path in ("code", "component.code")
+                ),
+            ),
+            source=_VITALS,
+            **bounds(settings),
+        ),
+        *(
+            by_hand("vitals", interaction, what, source=_VITALS)
+            for interaction, what in (
+                ("update", "correct a vital sign"),
+                ("entered-in-error", "mark a vital sign as entered in error"),
             )
         ),
     )

@@ -1,18 +1,24 @@
-"""Problems and allergies."""
+"""Problems, allergies and vital signs."""
 
 from typing import Any
 
-from ehr_adapters.capabilities import Capability, Finality
+from ehr_adapters.capabilities import Capability, Finality, Transformation
 from ehr_adapters.vendors.generic_r4.rows.acts import change, create
 
 PLACES = {
     "problem": "the patient's problem list",
     "allergy": "the patient's list of allergies",
+    "vitals": "the patient's vital signs, at the time of the measurement",
 }
+
+_NUMBERS = tuple(
+    Transformation(path, "number", "A number may come back without the zeros at its end.")
+    for path in ("valueQuantity", "component.valueQuantity")
+)
 
 
 def rows(settings: Any) -> tuple[Capability, ...]:
-    """The rows of problems and allergies."""
+    """The rows of problems, allergies and vital signs."""
     filed: dict[str, Any] = {"settings": settings, "finality": Finality.FILED}
     return (
         create("problem", **filed),
@@ -23,4 +29,7 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         change("allergy", "update", **filed),
         change("allergy", "resolve", **filed),
         change("allergy", "entered-in-error", **filed),
+        create("vitals", transformations=_NUMBERS, **filed),
+        change("vitals", "update", transformations=_NUMBERS, **filed),
+        change("vitals", "entered-in-error", transformations=_NUMBERS, **filed),
     )
