@@ -186,6 +186,7 @@ class Message(ChartChange):
     def own_issues(
         cls, *, interaction: Interaction, content: Mapping[str, Any]
     ) -> Iterable[ChangeIssue]:
+        del interaction
         to = content["to"]
         if to["who"] == "proxy" and not (to.get("name") or to.get("person")):
             yield ChangeIssue("/to/name", "missing", "A proxy is named.")

@@ -255,7 +255,17 @@ def _issue_of(error: Mapping[str, Any]) -> ChangeIssue:
     return ChangeIssue(_pointer(p for p in error["loc"] if p not in _BRANCHES), code, sentence)
 
 
-_BRANCHES = {"Code", "Quantity", "QuantityRange", "Measured", "str", "function-after", "nullable"}
+_BRANCHES = {
+    "bool",
+    "int",
+    "Code",
+    "Quantity",
+    "QuantityRange",
+    "Measured",
+    "str",
+    "function-after",
+    "nullable",
+}
 
 
 def _pointer(parts: Iterable[str | int]) -> str:

@@ -9,7 +9,7 @@ from ehr_adapters.canonical.allergy import is_active
 from ehr_adapters.canonical.comparing import same_value
 from ehr_adapters.canonical.declaration import ChartChange, Interaction
 from ehr_adapters.canonical.r4.annotations import put_comment, read_comments
-from ehr_adapters.canonical.r4.building import built, put_value
+from ehr_adapters.canonical.r4.building import Writer, built, put_value
 from ehr_adapters.canonical.r4.parts import (
     CanonicalForm,
     Destination,
@@ -148,7 +148,7 @@ def _put_asserter(resource: dict[str, Any], value: str | None, *, patient: str) 
     ]
 
 
-_WRITERS: dict[str, Callable[[dict[str, Any], Any], list[Uncarried]]] = {
+_WRITERS: dict[str, Writer] = {
     "clinical_status": _put_status("clinicalStatus", CLINICAL_STATUS),
     "verification": _put_status("verificationStatus", VERIFICATION),
     "type": put_value("type"),

@@ -15,7 +15,9 @@ READABLE = frozenset({
     "MedicationRequest", "Observation", "DiagnosticReport", "DocumentReference", "ServiceRequest", "Appointment",
     "CarePlan", "Goal", "QuestionnaireResponse", "Communication", "Task", "Provenance",
 })  # fmt: skip
-USUAL_CREATE = {"DocumentReference", "Condition", "AllergyIntolerance", "Observation"}
+USUAL_CREATE = {
+    "DocumentReference", "Condition", "AllergyIntolerance", "Observation", "QuestionnaireResponse",
+}  # fmt: skip
 POSSIBLE_UPDATE = {"DocumentReference", "Observation"}
 NEEDS_PATIENT = READABLE - {
     "Patient", "Practitioner", "Organization", "Location", "Provenance", "Task",

@@ -82,6 +82,20 @@ def check_allergy(resource: Mapping[str, Any]) -> None:
     )
 
 
+def check_answers(resource: Mapping[str, Any], *, assigned: set[str]) -> None:
+    """Raises RequestRefused for answers that 10023 does not take; `assigned` are the forms that await answers."""
+    place = "QuestionnaireResponse"
+    require(
+        resource["status"] == "completed", "59111", "Only completed answers are taken.", f"{place}.status"
+    )  # fmt: skip
+    for name in ("questionnaire", "authored", "item"):
+        require(resource.get(name), "59108", f"{name} is required.", f"{place}.{name}")
+    form = str(resource["questionnaire"]).partition("|")[0]
+    require(
+        form in assigned, "59159", "The questionnaire is not assigned to this patient.", f"{place}.questionnaire"
+    )  # fmt: skip
+
+
 def check_comment(resource: Mapping[str, Any], *, longest: int) -> None:
     """Raises RequestRefused for a comment that is too long; nothing is cut."""
     length = sum(len(each["text"]) for each in resource.get("note") or [])

@@ -168,6 +168,7 @@ class EpicFront(Front):
             "Condition": self._stage_problem,
             "AllergyIntolerance": self._stage_allergy,
             "Observation": self._file_vitals,
+            "QuestionnaireResponse": self._file_answers,
         }
         if type not in makers:  # listed, but a workflow that this customer does not run
             raise not_on_the_app()
@@ -287,6 +288,20 @@ class EpicFront(Front):
         if vitals.is_charted(resource, vendor=self.vendor):
             raise refused("59189", "The value already exists.", expression="code/instant")
         row = self.filed(call, vitals.converted(resource))
+        return self.written(call, 201, row, self._echo(call, row, resource))
+
+    def _file_answers(self, call: Call, resource: dict[str, Any]) -> Answer:
+        """QuestionnaireResponse.Create, 10023: answers to a questionnaire that is assigned, once."""
+        assigned: set[str] = set()
+        for reference in resource.get("basedOn") or []:
+            kind, fhir_id = charts.split_reference(str(reference.get("reference", "")))
+            row = charts.find(vendor=self.vendor, type=kind, fhir_id=fhir_id)
+            if row and not row.removed and row.patient_id == charts.patient_of(resource):
+                order = charts.content_of(row)
+                if order.get("status") == "active":
+                    assigned |= set(order.get("instantiatesCanonical") or [])
+        contents.check_answers(resource, assigned=assigned)
+        row = self.filed(call, resource)
         return self.written(call, 201, row, self._echo(call, row, resource))
 
     # --- parts --------------------------------------------------------------------------------------

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from ehr_adapters.capabilities import Capability
-from ehr_adapters.vendors.epic.rows.acts import by_hand
+from ehr_adapters.capabilities import Capability, Finality, FindMethod, RetryClass
+from ehr_adapters.vendors.epic.rows.acts import bounds, by_hand
 
 _TASKS = "Epic's FHIR R4 CapabilityStatement and API list: Task is read, and updated in one workflow only"
 _MESSAGES = "Epic's API list: Communication create is listed for one community workflow, not for patient messages"
+_QUESTIONNAIRES = "Epic QuestionnaireResponse.Create, specification 10023"
 
 PLACES: dict[str, str] = {
     "task": "In Basket, New Msg, Staff Message or Patient Call with a due date",
     "task update": "In Basket: open the message of the task",
+    "questionnaire": "Screenings activity of the visit: the assigned questionnaire",
+    "questionnaire amend": "Screenings activity: open the questionnaire, Edit",
     "message": "In Basket, New Msg, Patient Message",
     "task cancel": "In Basket: open the message of the task, Done",
 }
@@ -18,10 +21,23 @@ PLACES: dict[str, str] = {
 
 def rows(settings: Any) -> tuple[Capability, ...]:
     """The rows of this group."""
-    del settings
     return (
         by_hand("task", "create", "make a task", source=_TASKS),
         by_hand("task", "update", "change a task", source=_TASKS),
         by_hand("task", "cancel", "cancel a task", source=_TASKS),
         by_hand("message", "create", "write to a patient", source=_MESSAGES),
+        # Whether the identifier comes back is not known, so equal answers are a candidate, no proof.
+        Capability(
+            kind="questionnaire",
+            interaction="create",
+            finality=Finality.FILED,
+            find=FindMethod.MATCH,
+            retry=RetryClass.S4,
+            tag_places=("identifier",),
+            not_carried=("/score", "/sensitivity"),
+            server_owned=("identifier", "author"),
+            source=_QUESTIONNAIRES,
+            **bounds(settings),
+        ),
+        by_hand("questionnaire", "amend", "correct filed answers", source=_QUESTIONNAIRES),
     )

@@ -7,6 +7,7 @@ from ehr_adapters.vendors.generic_r4.rows.acts import change, create
 
 PLACES: dict[str, str] = {
     "task": "the practice's task list",
+    "questionnaire": "the patient's questionnaires",
     "message": "a new message in the patient's portal messages",
 }
 
@@ -26,4 +27,6 @@ def rows(settings: Any) -> tuple[Capability, ...]:
             retry=RetryClass.S6,
             not_carried=("/reply_allowed",),
         ),
+        create("questionnaire", **filed),
+        change("questionnaire", "amend", **filed),
     )
