@@ -112,6 +112,7 @@ class Note(ChartChange):
     kind: ClassVar[str] = "note"
     label: ClassVar[str] = "Note"
     fhir_type: ClassVar[str] = "DocumentReference"
+    author_field: ClassVar[str] = "author"
     named_by: ClassVar[tuple[str, ...]] = ("type",)
     brief: ClassVar[tuple[str, ...]] = ("type", "status", "date")
 

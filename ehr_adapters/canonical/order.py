@@ -64,6 +64,7 @@ class Order(ChartChange):
     also_made_as: ClassVar[tuple[str, ...]] = ("MedicationRequest",)
     named_by: ClassVar[tuple[str, ...]] = ("code",)
     brief: ClassVar[tuple[str, ...]] = ("category", "code", "dose", "frequency", "side", "status")
+    author_field: ClassVar[str] = "requester"
     # Only the portal's own drafts are cancelled from here.
     own_words: ClassVar[frozenset[str]] = frozenset({"status"})
 

@@ -1,7 +1,8 @@
 """What waits for whom: order and claims, who may decide, how many must, and when time runs out."""
 
-from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,12 +11,20 @@ from django.db import transaction
 from django.db.models import Q
 
 from audit.actors import Actor, ActorKind
+from ehr_adapters.canonical import base as canonical
 from intents.governance import roles
-from intents.governance.models import Membership, Tenant
+from intents.governance.models import EhrIdentity, Membership, Tenant
 from intents.governance.roles import SecondCheck
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import OPEN, State, Tier
-from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision, Screening
+from intents.models import (
+    Intent,
+    OutboxEntry,
+    PolicyVerdict,
+    Proposal,
+    ReviewDecision,
+    Screening,
+)
 from intents.queries import queue
 
 _SCHEDULER = Actor.system(ActorKind.SCHEDULER)
@@ -40,6 +49,8 @@ _DRAFT_LIFETIME: Mapping[str, timedelta] = {
     "problem": timedelta(days=7),
 }
 _USUAL_DRAFT_LIFETIME = timedelta(days=7)
+# The day or hour by which a thing has to be decided because it is to happen then.
+_DUE_FIELDS: Mapping[str, str] = {"task": "due", "appointment": "start"}
 # The rule by which two prescribers, or a prescriber and a pharmacist, have to agree.
 _TWO_PRESCRIBERS = frozenset({"MED-08"})
 
@@ -94,15 +105,29 @@ def release_claim(*, proposal_id: UUID | str, reviewer: Membership, at: datetime
 
 def why_not_decide(intent: Intent, membership: Membership | None) -> str:
     """The sentence that tells a person why not about this change; empty when they may."""
-    category, author = _facts(intent)
-    return roles.why_not_decide(
+    known = _facts(intent)
+    two = needed(intent) > 1
+    refusal = roles.why_not_decide(
         membership,
         kind=intent.change_kind,
         interaction=intent.interaction,
-        facts={"category": category},
+        facts=known.of_change,
         connection=intent.connection,
-        author_ref=author,
+        # Of two people, one is the author: `why_not_now`.
+        author_ref=None if two and known.author else known.author,
     )
+    if refusal or membership is None:
+        return refusal
+    if two and not roles.may_be_one_of_two(membership, needs=second_check(intent)):
+        return "A high-alert medicine is approved by prescribers and pharmacists."
+    if not two and known.responsible and not _is_one_of(membership, intent, known.responsible):
+        return "A message is approved by the clinician of the visit."
+    return ""
+
+
+def _is_one_of(membership: Membership, intent: Intent, practitioners: Collection[str]) -> bool:
+    identity = roles.identity_of(user=membership.user, connection=intent.connection)
+    return identity is not None and identity.practitioner_ref in practitioners
 
 
 def may_decide(intent: Intent, membership: Membership | None) -> bool:
@@ -128,6 +153,9 @@ def why_not_now(intent: Intent, membership: Membership | None) -> str:
         return "You made this change. Another person has to give the second approval."
     if not roles.may_be_two(first, membership, needs=second_check(intent)):
         return "These two roles together may not approve this change."
+    author = _facts(intent).author
+    if author and not any(_is_one_of(each, intent, {author}) for each in (first, membership)):
+        return "The clinician whose name this carries has to be one of the two."
     return ""
 
 
@@ -143,33 +171,79 @@ def may_take_over(intent: Intent, membership: Membership) -> bool:
     """Could this person decide about the change if it carried their own name as author?"""
     if intent.change_kind not in roles.AUTHORED:
         return False
-    category, author = _facts(intent)
+    known = _facts(intent)
     identity = roles.identity_of(user=membership.user, connection=intent.connection)
-    if identity is None or identity.practitioner_ref == author:
+    if identity is None or known.author is None or identity.practitioner_ref == known.author:
         return False
     return roles.may_decide(
         membership,
         kind=intent.change_kind,
         interaction=intent.interaction,
-        facts={"category": category},
+        facts=known.of_change,
         connection=intent.connection,
         author_ref=identity.practitioner_ref,
     )
 
 
-def _facts(intent: Intent) -> tuple[str, str]:
-    """(category, author) of what would be sent: from the change, else from the entry it is about.
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What decides who may decide. `author` is None where the change carries nobody's name, "" where it has yet
+    to; `responsible` are the clinicians of the visit of a message."""
 
-    The author is the one whom screening put into the frozen bytes.
-    """
+    of_change: Mapping[str, str]
+    author: str | None
+    responsible: frozenset[str] = frozenset()
+
+
+def _facts(intent: Intent) -> _Facts:
+    """From the change, else from the entry it is about; the author is the one whom screening put into the frozen
+    bytes."""
     version, screening = intent.current_version, intent.current_screening
     content: Mapping[str, Any] = version.phi_json("content") if version else {}
     held: Mapping[str, Any] = (
         screening.phi_json("baseline") if screening is not None and screening.baseline else {}
     )
     target = (held.get("target") or {}).get("canonical") or {}
-    category = content.get("category") or target.get("category") or ""
-    return str(category), str(held.get("author") or content.get("author") or "")
+
+    def said(name: str) -> str:
+        value = content.get(name) or target.get(name) or ""
+        return value if isinstance(value, str) else ""
+
+    model = canonical.kind_model(intent.change_kind)
+    field = model.author_field
+    rule = model.rules.get(canonical.Interaction(intent.interaction))
+    author: str | None = None
+    if field and rule is not None and field in rule.allowed:
+        author = str(held.get("author") or content.get(field) or "")
+    return _Facts(
+        of_change={
+            "category": said("category"),
+            "entry": said("entry"),
+            "high_alert": _high_alert(intent),
+            "people": str(needed(intent)),
+        },
+        author=author,
+        responsible=_responsible(intent, held) if intent.change_kind == "message" else frozenset(),
+    )
+
+
+def _responsible(intent: Intent, held: Mapping[str, Any]) -> frozenset[str]:
+    """The clinicians of the visit who can sign in here; nobody in particular where there is none of them."""
+    providers = (held.get("visit") or {}).get("providers") or ()
+    return frozenset(
+        EhrIdentity.objects.filter(
+            connection=intent.connection, practitioner_ref__in=providers, revoked_at__isnull=True
+        ).values_list("practitioner_ref", flat=True)
+    )
+
+
+def _high_alert(intent: Intent) -> str:
+    """ "no" for a medicine of the table that the rules leave to one person; "yes" otherwise."""
+    if intent.change_kind != "medication" or intent.tier != Tier.APPROVAL:
+        return "yes"
+    verdict = _verdict(intent)
+    known = verdict is not None and verdict.phi_json("input").get("ingredients_known") is True
+    return "no" if known else "yes"
 
 
 def needed(intent: Intent) -> int:
@@ -179,12 +253,17 @@ def needed(intent: Intent) -> int:
 
 def second_check(intent: Intent) -> SecondCheck:
     """Who the two people of a dual approval have to be."""
-    screening = intent.current_screening
-    verdict = screening.verdicts.order_by("-at", "-id").first() if screening else None
+    verdict = _verdict(intent)
     rules = {str(reason["rule"]) for reason in verdict.reasons} if verdict else set()
     if rules & _TWO_PRESCRIBERS:
         return SecondCheck.TWO_PRESCRIBERS_OR_PHARMACIST
     return SecondCheck.ONE_PRESCRIBER
+
+
+def _verdict(intent: Intent) -> PolicyVerdict | None:
+    """The last thing that the rules said about the present screening."""
+    screening = intent.current_screening
+    return screening.verdicts.order_by("-at", "-id").first() if screening else None
 
 
 def round_of(screening: Screening) -> int:
@@ -212,13 +291,30 @@ def is_initiator(intent: Intent, membership: Membership) -> bool:
 # --- time ----------------------------------------------------------------------------------------
 
 
-def due_at(*, kind: str, received_at: datetime, tenant: Tenant) -> datetime:
-    """When a draft should be decided, which is also when it expires: vitals by the end of the day, the rest by kind."""
+def due_at(
+    *, kind: str, received_at: datetime, tenant: Tenant, content: Mapping[str, Any] | None = None
+) -> datetime:
+    """When a draft should be decided, which is also when it expires: vitals by the end of the day, what has a day
+    or hour of its own until then, the rest by kind."""
+    zone = ZoneInfo(tenant.time_zone)
+    today = received_at.astimezone(zone).date()
     if kind == "vitals":
-        zone = ZoneInfo(tenant.time_zone)
-        tomorrow = received_at.astimezone(zone).date() + timedelta(days=1)
-        return datetime.combine(tomorrow, time(), tzinfo=zone)
-    return received_at + _DRAFT_LIFETIME.get(kind, _USUAL_DRAFT_LIFETIME)
+        return _end_of(today, zone)
+    usual = received_at + _DRAFT_LIFETIME.get(kind, _USUAL_DRAFT_LIFETIME)
+    named = str((content or {}).get(_DUE_FIELDS.get(kind, "")) or "")
+    try:
+        due = (
+            datetime.fromisoformat(named)
+            if "T" in named
+            else _end_of(max(date.fromisoformat(named), today), zone)
+        )
+    except ValueError:
+        return usual
+    return min(usual, due) if due.utcoffset() is not None and due > received_at else usual
+
+
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
 
 
 def approval_expires_at(*, kind: str, approved_at: datetime, tenant: Tenant) -> datetime:

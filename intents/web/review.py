@@ -446,7 +446,7 @@ def _rewrite(
 @require_POST
 @page("review")
 def take_over(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
-    """Become the author of the note, so that it carries one's own name."""
+    """Become the author of the notes and orders, so that they carry one's own name."""
     at = timezone.now()
     proposal = get_object_or_404(Proposal.objects, pk=proposal_id)
     return _each_pending(
@@ -455,8 +455,8 @@ def take_over(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
         lambda intent: review.take_over_as_author(
             intent_id=intent.pk, reviewer=request.membership, at=at
         ),
-        kinds=("note",),
-        done="You are the author of the note now. It was checked again.",
+        kinds=("note", "order"),
+        done="You are the author now. It was checked again.",
         at=at,
     )
 

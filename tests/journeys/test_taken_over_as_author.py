@@ -14,7 +14,7 @@ def test_a_clinician_takes_a_note_over_and_files_it_under_their_own_name(day):
     assert not screen.offers("Approve for")
 
     screen = lam.press(screen, "Take over as author")
-    assert "You are the author of the note now." in screen.text
+    assert "You are the author now." in screen.text
     assert "Author: Dr J. Lam" in screen.part("c-A")
     assert "version 2, by Dr J. Lam" in screen.part("c-A")
     assert "A reviewer’s own words" not in screen.text, "the words are still the agent's"

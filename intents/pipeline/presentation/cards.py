@@ -173,7 +173,7 @@ def _words(one: OpenedChange, name: str, value: Any) -> str:
         return ""
     if name == "encounter" and one.baseline.visit and str(value).endswith(one.baseline.visit.id):
         return visit_words(one.baseline)
-    if name == "author" and one.baseline.practitioner:
+    if name == one.change.author_field and one.baseline.practitioner:
         return display(one.baseline.practitioner) or str(value)
     spec = canonical.field_spec(one.intent.change_kind, name)
     if spec.control is canonical.Control.INSTANT:
@@ -305,7 +305,8 @@ def highest(risks: Iterable[str]) -> str:
 
 
 def _author(one: OpenedChange, after: Mapping[str, Any]) -> str:
-    return _words(one, "author", after.get("author")) if after.get("author") else ""
+    field = one.change.author_field
+    return _words(one, field, after[field]) if after.get(field) else ""
 
 
 def _context(one: OpenedChange) -> tuple[ContextEntry, ...]:

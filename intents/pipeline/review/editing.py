@@ -15,7 +15,7 @@ from django.db import transaction
 from audit.actors import Actor
 from audit.encoding import canonical_bytes, sha256_hex
 from audit.tags import AuditTag
-from ehr_adapters.canonical.base import ChangeInvalid, parse_change
+from ehr_adapters.canonical.base import ChangeInvalid, kind_model, parse_change
 from ehr_adapters.contract import Tag
 from intents.governance import roles
 from intents.governance.models import Membership
@@ -30,9 +30,6 @@ from intents.pipeline.review.refusals import (
     NotPending,
     PageOutOfDate,
 )
-
-# Where the author of a kind stands in its content (C3: author = approver).
-_AUTHOR_FIELD: Mapping[str, str] = {"note": "author", "order": "requester"}
 
 
 def edit(
@@ -65,9 +62,9 @@ def take_over_as_author(*, intent_id: UUID | str, reviewer: Membership, at: date
     """Put the reviewer's own name on the change, so that they may approve it (C3)."""
     with transaction.atomic(durable=True):
         intent = _lock_editable(intent_id, reviewer=reviewer, at=at)
-        field = _AUTHOR_FIELD.get(intent.change_kind)
+        field = kind_model(intent.change_kind).author_field
         identity = roles.identity_of(user=reviewer.user, connection=intent.connection)
-        if field is None:
+        if not field:
             raise NotAllowed("This kind of change carries no author.")
         if identity is None:
             raise NotAllowed("You have no verified identity in this EHR.")

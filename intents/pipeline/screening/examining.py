@@ -150,7 +150,7 @@ def _examined(
         plan, refusal = _rendered(
             intent, change=change, tag=tag, baseline=baseline, refusal=refusal
         )
-        author = str(change.model_dump_canonical().get("author") or "")
+        author = str(change.model_dump_canonical().get(change.author_field) or "")
     else:
         plan, notes, author = None, (), ""
     findings = (
@@ -241,20 +241,21 @@ def _alikes(
 def _with_author(
     intent: Intent, *, change: ChartChange, baseline: Baseline, clock: _Clock, at: datetime
 ) -> tuple[ChartChange, Baseline, tuple[Finding, ...]]:
-    """The change with what the portal fills at rendering: author and date.
+    """The change with what the portal fills at rendering: author or requester, and date.
 
     Author is the visit's responsible clinician: the frozen bytes carry the name, the recorded version
     stays as it was. Only that person can approve; another takes the change over first.
     """
     notes: tuple[Finding, ...] = ()
-    if "author" in change.rule.allowed:
-        author = change.model_dump_canonical().get("author") or _responsible(
+    field = change.author_field
+    if field and field in change.rule.allowed:
+        author = change.model_dump_canonical().get(field) or _responsible(
             intent.connection, baseline=baseline
         )
         if not author:
-            notes = (_no_author(),)
+            notes = (_no_author(field),)
         else:
-            change = change.completed(author=author)
+            change = change.completed(**{field: author})
             baseline = _with_practitioner(
                 intent, reference=author, baseline=baseline, clock=clock, at=at
             )
@@ -274,12 +275,12 @@ def _responsible(connection: EhrConnection, *, baseline: Baseline) -> str:
     return next((p for p in providers if p in known), next(iter(providers), ""))
 
 
-def _no_author() -> Finding:
+def _no_author(field: str) -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code="no-author",
         diagnostics="The visit names no clinician: somebody has to take this over as its author.",
-        expression="/author",
+        expression=f"/{field}",
     )
 
 
