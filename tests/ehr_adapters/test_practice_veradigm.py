@@ -52,6 +52,7 @@ KIND_OF = {
     "AllergyIntolerance": "allergy",
     "MedicationStatement": "medication",
     "MedicationRequest": "medication",
+    "Observation": "vitals",
 }
 
 
@@ -277,6 +278,33 @@ class TestByFhir:
             entry = fhir.adapter.read_entry(kind=plan.kind, reference=target, at=fhir.at)
             assert entry is not None
             assert comparable_differences(plan.comparable, entry.comparable) == ()
+
+    def test_vital_signs_and_questionnaires_are_written_and_read_back(self, fhir: Stage) -> None:
+        taken = (fhir.at - timedelta(minutes=5)).isoformat(timespec="seconds")
+        pulse = fhir.render(
+            "vitals",
+            {
+                "readings": [{"code": "8867-4", "value": {"value": "72", "unit": "/min"}}],
+                "effective_at": taken,
+                "origin": "measured",
+            },
+        )
+        answers = fhir.render(
+            "questionnaire",
+            {
+                "form": {"id": "http://clinic.example/Questionnaire/sleep", "version": "2"},
+                "answered_by": "patient",
+                "answered_at": taken,
+                "answers": [{"link_id": "hours", "question": "Hours of sleep", "value": 6}],
+            },
+        )
+        for plan in (pulse, answers):
+            reference = fhir.send(plan)
+            assert fhir.verdict(plan).verdict is matching.Verdict.COLLEAGUE_EQUAL
+            entry = fhir.adapter.read_entry(kind=plan.kind, reference=reference, at=fhir.at)
+            assert entry is not None
+            said = fhir.adapter.parse(plan).model_dump_canonical()
+            assert changed_fields(plan.kind, said, entry.canonical) == ()
 
     def test_a_prescription_is_not_touched(self, fhir: Stage) -> None:
         listed = fhir.people["P1"]["entries"].values()

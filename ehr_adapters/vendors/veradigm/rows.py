@@ -57,6 +57,8 @@ def rows(settings: VeradigmSettings) -> tuple[Capability, ...]:
         *_problems(settings),
         *_allergies(settings),
         *_medications(settings),
+        *_vitals(settings),
+        *_questionnaires(settings),
         *_tasks(settings),
         *_off(),
     ]
@@ -206,6 +208,31 @@ def _medications(settings: VeradigmSettings) -> list[Capability]:
             fhir_update("medication", interaction, settings, **loss)
             for interaction in ("update", "discontinue", "entered-in-error")
         ),
+    ]
+
+
+def _vitals(settings: VeradigmSettings) -> list[Capability]:
+    # By FHIR alone: the form of SaveVitalsData has no place for when it was measured.
+    numbers: dict[str, Any] = {
+        "transformations": (
+            Transformation("code", "display", _WORDS),
+            *(
+                Transformation(path, "number", "A number may come back without its last zeros.")
+                for path in ("valueQuantity", "component.valueQuantity")
+            ),
+        )
+    }
+    return [
+        fhir_create("vitals", settings, **numbers),
+        fhir_update("vitals", "update", settings, **numbers),
+        fhir_update("vitals", "entered-in-error", settings, **numbers),
+    ]
+
+
+def _questionnaires(settings: VeradigmSettings) -> list[Capability]:
+    return [
+        fhir_create("questionnaire", settings),
+        fhir_update("questionnaire", "amend", settings),
     ]
 
 
