@@ -320,3 +320,39 @@ class TestFaults:
         assert athena.v1("POST", place, fields).status_code == 200
         athena.practice.settings("athenahealth", merged_patient_refused=True)
         assert athena.v1("POST", place, fields).status_code == 404
+
+
+class TestVitals:
+    def test_groups_are_charted_in_the_practices_units_and_named_by_no_id(
+        self, athena: Athena
+    ) -> None:
+        place = f"chart/encounter/{athena.number('P1', 'encounter')}/vitals"
+        groups = [
+            [
+                {"clinicalelementid": "VITALS.BLOODPRESSURE.SYSTOLIC", "value": "140"},
+                {"clinicalelementid": "VITALS.BLOODPRESSURE.DIASTOLIC", "value": "88"},
+            ],
+            [{"clinicalelementid": "VITALS.WEIGHT", "value": "78100"}],
+        ]
+        reply = athena.v1("POST", place, {"vitals": json.dumps(groups)})
+        assert (reply.status_code, reply.json()) == (200, {"success": True})
+        shown = {each["key"]: each["readings"] for each in athena.v1("GET", place).json()["vitals"]}
+        assert [one["value"] for one in shown["BLOODPRESSURE"][-1]] == ["140", "88"]
+        assert len({one["readingid"] for one in shown["BLOODPRESSURE"][-1]}) == 1
+        # The seeded weight was kept in kilograms; here every weight is in grams.
+        assert [group[0]["value"] for group in shown["WEIGHT"]] == ["78400", "78100"]
+
+    def test_only_an_open_visit_known_elements_and_numbers_are_taken(self, athena: Athena) -> None:
+        place = f"chart/encounter/{athena.number('P1', 'encounter')}/vitals"
+        for wrong in (
+            "no json",
+            json.dumps({"value": "1"}),
+            json.dumps([[{"clinicalelementid": "VITALS.SHOESIZE", "value": "44"}]]),
+            json.dumps([[{"clinicalelementid": "VITALS.WEIGHT", "value": "heavy"}]]),
+        ):
+            assert athena.v1("POST", place, {"vitals": wrong}).status_code == 400
+        assert athena.v1("POST", place).json()["missingfields"] == ["vitals"]
+        right = json.dumps([[{"clinicalelementid": "VITALS.WEIGHT", "value": "78100"}]])
+        for who, status in (("P6", 200), ("P9", 400)):
+            visit = f"chart/encounter/{athena.number(who, 'encounter')}/vitals"
+            assert athena.v1("POST", visit, {"vitals": right}).status_code == status

@@ -22,6 +22,7 @@ from ehr_adapters.canonical.base import (
     read_change,
 )
 from ehr_adapters.canonical.exact_json import dumps, plain
+from ehr_adapters.canonical.fhir_r4 import translation
 from ehr_adapters.capabilities import Capability, CapabilitySet, FindMethod
 from ehr_adapters.contract import (
     AccessToken,
@@ -69,8 +70,9 @@ from ehr_adapters.vendors.athenahealth.speech import (
     Shape,
 )
 from ehr_adapters.vendors.athenahealth.spelling import Numbers, read_date
+from ehr_adapters.vendors.athenahealth.vitals import VITALS
 
-DIALECTS: Mapping[str, Dialect] = {"note": NOTES, "problem": PROBLEMS}
+DIALECTS: Mapping[str, Dialect] = {"note": NOTES, "problem": PROBLEMS, "vitals": VITALS}
 
 # Everything that is read beside a change. Tokens are few a minute, so that one serves every read.
 _READ_SCOPE = " ".join(
@@ -249,7 +251,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
         target_number = chart.practice.numbers.number_of(request.target)
         target: Snapshot | None = None
         neighbours: list[Snapshot] = []
-        words = f"{request.kind}s"
+        words = translation(request.kind).words
         try:
             listed = lists.LISTS[request.kind](reader, chart)
         except AdapterError as failed:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ehr_adapters.vendors.athenahealth.reading import Listed, V1Reader
 from ehr_adapters.vendors.athenahealth.speech import Chart
+from ehr_adapters.vendors.athenahealth.vitals import measured_at_once
 
 Lister = Callable[[V1Reader, Chart], Listed]
 
@@ -26,7 +27,16 @@ def _problems(reader: V1Reader, chart: Chart) -> Listed:
     return listed
 
 
-LISTS: Mapping[str, Lister] = {"note": _documents, "problem": _problems}
+def _vitals(reader: V1Reader, chart: Chart) -> Listed:
+    """The vital signs of the visit; without one there are none to be read here."""
+    if not chart.encounter:
+        return Listed()
+    listed = reader.every(f"chart/encounter/{chart.encounter}/vitals", "vitals")
+    listed.entries = measured_at_once(listed.entries, encounter=chart.encounter)
+    return listed
+
+
+LISTS: Mapping[str, Lister] = {"note": _documents, "problem": _problems, "vitals": _vitals}
 
 
 def with_text(reader: V1Reader, chart: Chart, number: str) -> dict[str, object] | None:

@@ -15,6 +15,7 @@ from ehr_adapters.capabilities import (
 DATE = "2026-11-20"
 _DOCUMENTS = "athenahealth API, Document Type Clinical Document"
 _PROBLEMS = "athenahealth API, Problems; Encounter Diagnoses"
+_VITALS = "athenahealth API, Vitals (Encounters)"
 _ENDPOINTS = "athenahealth API, list of all endpoints"
 
 PLACES = {
@@ -126,6 +127,26 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
             length_caps=(("/note", settings.problem_note_cap),),
             transformations=(_COURSE,),
             source=_PROBLEMS,
+            **bounds,
+        ),
+        Capability(
+            kind="vitals",
+            interaction="create",
+            transport="athenahealth API, form with a JSON array",
+            finality=Finality.FILED,
+            find=FindMethod.MATCH,
+            retry=RetryClass.S4,
+            needs_encounter=True,
+            needs_open_encounter=True,
+            read_back_by_id=False,
+            not_carried=(
+                "/readings/*/site",
+                "/readings/*/method",
+                "/origin",
+                "/note",
+                "/sensitivity",
+            ),
+            source=_VITALS,
             **bounds,
         ),
     )

@@ -47,6 +47,13 @@ class AthenaSettings(FhirSettings):
         default=True, title="A new comment on a problem takes the place of the old one"
     )
     notes_cap: int = Field(default=60_000, ge=1000, title="Characters in one document")
+    vital_elements: dict[str, str] = Field(
+        default_factory=dict,
+        title="LOINC code to the practice's own element name, where it differs",
+    )
+    vital_units: dict[str, str] = Field(
+        default_factory=dict, title="LOINC code to the practice's own unit (UCUM), where it differs"
+    )
     problem_note_cap: int = Field(default=450, ge=1, title="Characters in a problem's comment")
     processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")
     index_lag_seconds: int = Field(

@@ -17,7 +17,14 @@ from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxClient, SandboxRequest, SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused
 from ehr_adapters.sandbox.seed.chart import PRACTICE_ID
-from ehr_adapters.sandbox.vendors.athenahealth import answers, documents, numbers, people, problems
+from ehr_adapters.sandbox.vendors.athenahealth import (
+    answers,
+    documents,
+    numbers,
+    people,
+    problems,
+    vitals,
+)
 from ehr_adapters.sandbox.vendors.athenahealth.fields import fields_of
 
 V1_SCOPE = "athena/service/Athenanet.MDP.*"
@@ -295,6 +302,10 @@ def _diagnoses(front: AthenaFront, call: Call, _given: Given, number: str) -> An
     return problems.diagnoses(front, call, number)
 
 
+def _vitals(front: AthenaFront, call: Call, _given: Given, number: str) -> Answer:
+    return vitals.listed(front, call, number)
+
+
 _N = r"(\d{1,12})"
 _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "ping", _ping),
@@ -309,4 +320,6 @@ _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("PUT", f"chart/{_N}/problems/{_N}", problems.update),
     ("GET", f"chart/encounter/{_N}/diagnoses", _diagnoses),
     ("POST", f"chart/encounter/{_N}/diagnoses", problems.diagnose),
+    ("GET", f"chart/encounter/{_N}/vitals", _vitals),
+    ("POST", f"chart/encounter/{_N}/vitals", vitals.create),
 )
