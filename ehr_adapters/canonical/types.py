@@ -1,6 +1,7 @@
 """The types of canonical fields: texts, codes, dates, references. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -10,9 +11,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     Strict,
     StrictInt,
+)
+from pydantic import (
+    Tag as PydanticTag,
 )
 from pydantic_core import PydanticCustomError
 
@@ -178,6 +183,19 @@ class QuantityRange(Part):
         if self.low.unit == self.high.unit:
             return f"{self.low.value} to {self.high.words}"
         return f"{self.low.words} to {self.high.words}"
+
+
+def _amount_or_range(value: object) -> str:
+    ends = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    return "QuantityRange" if "low" in ends or "high" in ends else "Quantity"
+
+
+# One amount or a range: which of them is meant is told by the members, so that only its faults are.
+QuantityOrRange = Annotated[
+    Annotated[Quantity, PydanticTag("Quantity")]
+    | Annotated[QuantityRange, PydanticTag("QuantityRange")],
+    Discriminator(_amount_or_range),
+]
 
 
 class Measured(Quantity):

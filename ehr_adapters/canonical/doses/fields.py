@@ -21,7 +21,7 @@ from ehr_adapters.canonical.types import (
     Entries,
     Part,
     Quantity,
-    QuantityRange,
+    QuantityOrRange,
     Text,
     WholeNumber,
 )
@@ -135,7 +135,7 @@ class AsNeeded(Part):
 
 
 Dose = Annotated[
-    Quantity | QuantityRange | None,
+    QuantityOrRange | None,
     ChartField(
         label="Dose",
         risk=Risk.HIGH,
