@@ -222,6 +222,10 @@ class ChartChange(BaseModel):
     also_made_as: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[Mapping[Interaction, InteractionRule]]
     # The fields that name an entry of this kind, and those that say it in one line, in order of reading.
+    # One entry and several, in a sentence; empty where the kind's own word takes an "s".
+    names: ClassVar[tuple[str, str] | tuple[()]] = ()
+    # How grave a change of this kind is as a whole (clinical model, roles and tiers); None: as its gravest field.
+    approval_risk: ClassVar[Risk | None] = None
     named_by: ClassVar[tuple[str, ...]]
     brief: ClassVar[tuple[str, ...]]
     # The fields that are changed only in entries that the portal made.
@@ -299,6 +303,12 @@ class ChartChange(BaseModel):
         return cls.fhir_type
 
     @classmethod
+    def systems_of(cls, name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+        """The code systems that a field takes beside the rest of a content, where that decides; else ()."""
+        del name, content
+        return ()
+
+    @classmethod
     def staged_state(cls, content: Mapping[str, Any]) -> str:
         """What became of an entry that somebody in the EHR was to accept or sign, by its value there:
         "waiting", "accepted" or "declined"."""
@@ -335,6 +345,7 @@ def _models() -> dict[str, type[ChartChange]]:
     from ehr_adapters.canonical.order import Order
     from ehr_adapters.canonical.problem import Problem
     from ehr_adapters.canonical.questionnaire import Questionnaire
+    from ehr_adapters.canonical.result import Result
     from ehr_adapters.canonical.task import Task
     from ehr_adapters.canonical.vitals import Vitals
 
@@ -347,6 +358,7 @@ def _models() -> dict[str, type[ChartChange]]:
             Medication,
             Order,
             Vitals,
+            Result,
             Task,
             Message,
             Questionnaire,
@@ -371,6 +383,11 @@ def kind_model(kind: str) -> type[ChartChange]:
 
 def kind_label(kind: str) -> str:
     return kind_model(kind).label
+
+
+def kind_names(kind: str) -> tuple[str, str]:
+    """What a sentence calls one entry of the kind, and several."""
+    return kind_model(kind).names or (kind, f"{kind}s")
 
 
 def fhir_type(kind: str) -> str:
@@ -481,6 +498,23 @@ def fields(kind: str, interaction: str | None = None) -> tuple[FieldSpec, ...]:
         for name, declared in declared_fields(model).items()
         if interaction is None or name in rule.allowed
     )
+
+
+# Which visit it belongs to and who may see it: they weigh nothing beside what is said.
+_BESIDE = frozenset({"encounter", "sensitivity"})
+_WEIGHT = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
+
+
+def change_risk(kind: str, interaction: str, changed: Iterable[str]) -> Risk:
+    """How grave a change of these fields is for the person who decides about it."""
+    model = kind_model(kind)
+    if interaction in {Interaction.AMEND, Interaction.ENTERED_IN_ERROR}:
+        return Risk.HIGH
+    if model.approval_risk is not None:
+        return model.approval_risk
+    declared = declared_fields(model)
+    named = [declared[name].risk for name in changed if name in declared and name not in _BESIDE]
+    return max(named, key=_WEIGHT.index, default=Risk.LOW)
 
 
 def field_spec(kind: str, name: str) -> FieldSpec:

@@ -276,6 +276,11 @@ class Order(ChartChange):
         return "MedicationRequest" if content.get("category") == PRESCRIPTION else cls.fhir_type
 
     @classmethod
+    def systems_of(cls, name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+        category = content.get("category")
+        return SYSTEMS.get(str(category), ()) if name == "code" else ()
+
+    @classmethod
     def staged_state(cls, content: Mapping[str, Any]) -> str:
         if content.get("status") == "draft":
             return "waiting"

@@ -1,6 +1,7 @@
 """From unchecked content to a change, or to every reason why it is none. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,7 +51,7 @@ def parse_change(kind: str, interaction: str, content: Mapping[str, Any]) -> Cha
                 )
             )
     expanded = {
-        n: _expanded(declared[n], v)
+        n: _expanded(_narrowed(declared[n], model.systems_of(n, content)), v)
         for n, v in content.items()
         if n in declared and n in rule.allowed
     }
@@ -94,6 +95,10 @@ def read_change(kind: str, interaction: str, content: Mapping[str, Any]) -> Char
         return model.model_validate({**content, "interaction": Interaction(interaction)})
     except ValidationError as refused:
         raise ChangeInvalid(_issues_of(refused)) from None
+
+
+def _narrowed(declared: ChartField, systems: tuple[str, ...]) -> ChartField:
+    return replace(declared, systems=systems) if systems else declared
 
 
 def _expanded(declared: Column, value: Any) -> Any:
