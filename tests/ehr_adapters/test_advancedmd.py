@@ -60,16 +60,21 @@ TEMPLATES = [TEMPLATE | {"type": code, "name": f"Visit {code}"} for code in TYPE
 AMD_SETTINGS: dict[str, Any] = {"note_templates": TEMPLATES, "profiles": {"pr-1": "prof3"}}
 
 
-def in_latin(value: Any) -> Any:
+def in_latin(value: Any, *, name: str = "") -> Any:
     """A content with nothing but the characters of ISO-8859-1."""
     if isinstance(value, str):
-        return value.encode("iso-8859-1", "ignore").decode("iso-8859-1").strip(" ") or "x"
+        kept = value.encode("iso-8859-1", "ignore").decode("iso-8859-1")
+        # What was one line without blanks at its ends stays one.
+        kept = kept if name in {"text", "note"} else kept.strip()
+        return kept if kept.strip() else "x"
     if isinstance(value, list):
-        return [in_latin(one) for one in value]
+        return [in_latin(one, name=name) for one in value]
     if isinstance(value, dict):
         return {
-            name: one if name in {"system", "code"} else in_latin(one)
-            for name, one in value.items()
+            key: one
+            if key in {"system", "code"} and isinstance(one, str)
+            else in_latin(one, name=key)
+            for key, one in value.items()
         }
     return value
 
