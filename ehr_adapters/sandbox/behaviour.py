@@ -55,17 +55,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "unity_idle_seconds": 1200,
         # Actions that this practice has licensed; the others are answered with an Error.
         "unity_licence": [
-            "GetServerInfo",
-            "GetUserAuthentication",
-            "SaveNote",
-            "SaveProblemsData",
-            "SaveAllergy",
-            "SaveVitalsData",
-            "SaveHistoricalRx",
-            "SaveDocumentImage",
-            "SaveTask",
+            "GetServerInfo", "GetUserAuthentication", "SaveNote", "SaveProblemsData", "SaveAllergy",
+            "SaveDocumentImage", "SaveTask",
         ],  # fmt: skip
-        "unity_text_error": "",  # not empty: every Save action answers this text as its Error
     },
     ATHENA: {
         "token_seconds": _TOKEN_SECONDS,

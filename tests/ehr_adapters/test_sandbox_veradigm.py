@@ -245,3 +245,43 @@ class TestActions:
         order: dict[str, Any] = {"vendor": "veradigm", "path": "SaveNote", "text": "Hm."}
         unity.practice.fault("outcome", **order)
         assert unity.save_note() == [{"Error": "Hm."}]
+
+
+class TestTheTwoCallDocument:
+    @staticmethod
+    def upload(unity: Unity, *, data: str = "JVBERi0xLjQ=", **items: str) -> Any:
+        filled = {
+            "documentCommand": "i",
+            "documentType": "Consultation",
+            "bDoneUpload": "false",
+            "vendorFileName": "letter.pdf",
+        } | items
+        form = "".join(f'<item name="{name}" value="{value}"/>' for name, value in filled.items())
+        return unity.magic(
+            "SaveDocumentImage",
+            f"<doc>{form}</doc>", "", "", "", "", data,
+            PatientID=unity.number(),
+        )[0]  # fmt: skip
+
+    @staticmethod
+    def held(unity: Unity) -> dict[str, Any]:
+        return unity.practice.resources(vendor="veradigm", type="DocumentReference")[-1]["content"]
+
+    def test_the_second_call_completes_it_and_e_marks_it_as_an_error(self, unity: Unity) -> None:
+        upload = self.upload(unity)["savedocumentimageinfo"][0]["documentVar"]
+        assert self.held(unity)["description"] == "Upload not completed"
+        told = self.upload(unity, bDoneUpload="true", documentVar=upload, data="")
+        number = told["savedocumentimageinfo"][0]["documentID"]
+        assert self.held(unity)["docStatus"] == "final"
+        assert "description" not in self.held(unity)
+        self.upload(unity, documentCommand="e", documentID=number, data="")
+        assert self.held(unity)["status"] == "entered-in-error"
+
+    def test_a_second_call_that_fails_leaves_a_stub(self, unity: Unity) -> None:
+        upload = self.upload(unity)["savedocumentimageinfo"][0]["documentVar"]
+        unity.practice.fault("expired-token", vendor="veradigm", path="SaveDocumentImage")
+        told = self.upload(unity, bDoneUpload="true", documentVar=upload, data="")
+        assert "inactivity" in told["Error"]
+        assert self.held(unity)["description"] == "Upload not completed"
+        assert "Error" in self.upload(unity, bDoneUpload="true", documentVar="other", data="")
+        assert "Error" in self.upload(unity, data="not base64")

@@ -7,7 +7,7 @@ HTTP 200. The product is named in the connection's settings: action names differ
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -386,12 +386,14 @@ class VeradigmAdapter(FhirHttpAdapter):
     def _unity_address(self, path: str) -> str:
         return f"{self.settings.unity_url.rstrip('/')}/{path}"
 
-    def submit(self, step: WireRequest, *, token: AccessToken, earlier: Any = ()) -> WriteReceipt:
+    def submit(
+        self, step: WireRequest, *, token: AccessToken, earlier: Sequence[WriteReceipt] = ()
+    ) -> WriteReceipt:
         if step.path != MAGIC:
             return super().submit(step, token=token, earlier=earlier)
-        body = step.filled(
-            {slot.marker: _filling(slot, token=token, earlier=earlier) for slot in step.slots}
-        )
+        if any(slot.source != "session_token" for slot in step.slots):
+            raise AdapterMisconfigured("Only the session's token is filled in here.")
+        body = step.filled({slot.marker: token.value for slot in step.slots})
         try:
             with self._client() as client:
                 reply = self._unity_sent(client, step.path, body)
@@ -456,14 +458,3 @@ def _is_unity(capability: Capability) -> bool:
 
 def _is_success(found: tuple[Mapping[str, Any], ...]) -> bool:
     return any(not any(name.lower() == "error" for name in row) for row in found)
-
-
-def _filling(slot: Slot, *, token: AccessToken, earlier: Any) -> str:
-    """What goes into a slot: the session's token, or Unity's number from an earlier step."""
-    if slot.source == "session_token":
-        return token.value
-    if slot.source == "earlier_id" and slot.from_step is not None and slot.from_step < len(earlier):
-        number: str = earlier[slot.from_step].reference.partition("/")[2]
-        if number:
-            return number
-    raise AdapterMisconfigured("The plan asks for something that no earlier answer gave.")

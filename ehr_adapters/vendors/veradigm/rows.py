@@ -76,13 +76,13 @@ def rows(settings: VeradigmSettings) -> tuple[Capability, ...]:
 
 def by_hand(kind: str, interaction: str, *, sentence: str = "", source: str = "") -> Capability:
     """No usable interface: the sentence says so, the copy card where to type it."""
-    what = f"{kind_label(kind).lower()} ({interaction})"
     return Capability(
         kind=kind,
         interaction=interaction,
         supported=False,
         sentence=sentence
-        or f"Veradigm offers the portal no way to write this: {what}. Type it there with the copy card.",
+        or f"Veradigm offers no way to write this ({kind_label(kind).lower()}) from outside. "
+        "Type it in Veradigm with the copy card.",
         degrade=("copy_card",),
         source=source or _NONE_FOUND,
         source_date=SOURCE_DATE,
@@ -386,7 +386,8 @@ def _allergy_by_unity(settings: VeradigmSettings) -> Capability:
 
 def _tasks(settings: VeradigmSettings) -> list[Capability]:
     if not settings.unity_url:
-        return []
+        sentence = "Tasks go to Veradigm through Unity, and this connection names none."
+        return [by_hand("task", "create", sentence=sentence, source=_UNITY)]
     return [
         unity_row(
             "task",

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -181,11 +182,84 @@ def save_task(front: Front, call: Call, request: Mapping[str, Any]) -> Filed:
     return _filed(front, call, content, key="TaskID")
 
 
+def save_document_image(front: Front, call: Call, request: Mapping[str, Any]) -> Filed:
+    """SaveDocumentImage, twice: the bytes (Parameter6) with bDoneUpload false, then bDoneUpload true.
+
+    The first call leaves a stub and answers its documentVar; command e marks a document as an error.
+    """
+    patient = _patient(call, request)
+    given = {
+        str(item.get("name")): str(item.get("value", "")) for item in _form(request, "doc", "item")
+    }
+    command = given.get("documentCommand", "")
+    if command == "e":
+        row = _document(call, patient, key=given.get("documentID", ""), named=unity_number)
+        content = charts.content_of(row) | {"status": "entered-in-error"}
+        return _revised(call, row, content, {"documentID": unity_number(row.fhir_id)})
+    if command not in {"i", "u"} or given.get("documentType") not in DOCUMENT_TYPES:
+        raise UnityRefused("The document command or type is not valid.")
+    if given.get("bDoneUpload") == "true":
+        row = _document(call, patient, key=given.get("documentVar", ""), named=_upload_of)
+        content = charts.content_of(row) | {"docStatus": "final"}
+        content.pop("description", None)
+        return _revised(call, row, content, {"documentID": unity_number(row.fhir_id)})
+    data = str(request.get("Parameter6") or "")
+    try:
+        whole = bool(base64.b64decode(data, validate=True))
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UnityRefused(MALFORMED)
+    code, display = DOCUMENT_TYPES[given["documentType"]]
+    attachment = {"contentType": "application/pdf", "data": data}
+    if given.get("vendorFileName"):
+        attachment["title"] = given["vendorFileName"]
+    stub: dict[str, Any] = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "docStatus": "preliminary",
+        "description": "Upload not completed",
+        "type": concept(coding("http://loinc.org", code, display), text=given["documentType"]),
+        "subject": _subject(patient),
+        "date": charts.instant(call.at),
+        "author": [_practitioner(call, request["AppUserID"])],
+        "content": [{"attachment": attachment}],
+    }
+    row = front.filed(call, stub)
+    told = {"documentVar": _upload_of(row.fhir_id), "Status": "Success"}
+    return Filed(told, [f"{row.type}/{row.fhir_id}/_history/{row.version}"])
+
+
+def _upload_of(fhir_id: str) -> str:
+    """The documentVar of an upload: a GUID."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, fhir_id))
+
+
+def _document(
+    call: Call, patient: SandboxResource, *, key: str, named: Callable[[str], str]
+) -> SandboxResource:
+    rows = SandboxResource.objects.filter(
+        vendor=call.vendor, type="DocumentReference", patient_id=patient.fhir_id, removed=False
+    )
+    for row in rows:
+        if key and named(row.fhir_id) == key:
+            return row
+    raise UnityRefused("The document was not found.")
+
+
+def _revised(
+    call: Call, row: SandboxResource, content: dict[str, Any], told: dict[str, Any]
+) -> Filed:
+    charts.revise(row=row, resource=content, author=call.author, at=call.at)
+    return Filed(told | {"Status": "Success"}, [f"{row.type}/{row.fhir_id}/_history/{row.version}"])
+
+
 ACTIONS: dict[str, Callable[[Front, Call, Mapping[str, Any]], Filed]] = {
     "SaveNote": save_note,
     "SaveProblemsData": save_problems_data,
     "SaveAllergy": save_allergy,
     "SaveTask": save_task,
+    "SaveDocumentImage": save_document_image,
 }
 
 

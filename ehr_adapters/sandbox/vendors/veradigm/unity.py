@@ -139,9 +139,6 @@ def _magic(front: Front, call: Call) -> Answer:
         return rows(action, {"ValidUser": "YES" if valid else "NO", "ErrorMessage": ""})
     if call.scope_text != f"user={user}":
         raise UnityRefused("The user has not been authenticated.")
-    told = behaviour.of(call.vendor, "unity_text_error")
-    if told:
-        raise UnityRefused(told)
     known = actions.ACTIONS.get(action)
     if known is None:
         raise UnityRefused("Action is not valid for this license.")
