@@ -62,11 +62,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     ATHENA: {
         "token_seconds": _TOKEN_SECONDS,
         "identifiers_kept": True,
+        "conditional_create": "ignored",
         "token_mints_per_minute": 50,  # 50 in production, 5 in preview; then 429 until the minute is over
         "calls_per_day": 50_000,  # until midnight GMT
         "merged_patient_refused": False,  # what a write to a merged record does is not documented
         "closed_visit_error": "The encounter is closed.",  # the exact words are not documented
-        "section_notes_append": True,
         "not_offered": [],
         "index_lag_ms": 0,
     },

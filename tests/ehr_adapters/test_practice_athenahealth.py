@@ -37,7 +37,7 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.athenahealth import budget
 from intents.pipeline import matching
-from tests.ehr_adapters.contents import CONTENTS
+from tests.ehr_adapters.contents import CONTENTS, SAMPLES
 from tests.ehr_adapters.practice import Practice, fresh_practice, practice
 from tests.ehr_adapters.stage import Stage
 
@@ -64,6 +64,8 @@ def admissible(kind: str, content: dict[str, Any], *, at: datetime) -> dict[str,
         # Of the visit, whatever second the strategy has thought of.
         second = datetime.fromisoformat(out["effective_at"]).second
         out["effective_at"] = (at - timedelta(minutes=2)).replace(second=second).isoformat()
+    if "owner" in out:
+        out["owner"] = "Practitioner/a-195900.c-1234567"
     if kind == "problem":
         meant = {"verification": "confirmed", "clinical_status": "active"}
         out |= {name: value for name, value in meant.items() if name in out}
@@ -117,6 +119,15 @@ class AthenaStage(Stage):
             "origin": "measured",
         } | more
         return self.create("vitals", content)
+
+    def task(self, **more: Any) -> WirePlan:
+        content = {
+            "title": "Call about the potassium",
+            "owner": f"Practitioner/{self.people['staff']['nurse']['practitioner']}",
+            "due": "2026-11-24",
+            "description": f"{CANARY}\nAsk how she feels.",
+        } | more
+        return self.create("task", content)
 
     def seeded(self, name: str) -> str:
         return self.people[self.who]["entries"][name]
@@ -230,6 +241,29 @@ class TestWhatItSays:
         with pytest.raises(Unsupported) as unsupported:
             athena.change("problem", athena.seeded("ckd"), "resolve", abatement="2026-11-20")
         assert "copy card" in unsupported.value.sentence
+
+    def test_a_task_is_a_patient_case_with_its_due_date_in_words(self, athena: AthenaStage) -> None:
+        plan = athena.task(priority="stat")
+        fields = dict(parse_qsl(plan.steps[0].body.decode()))
+        assert fields["priority"] == "1"
+        assert "Due: 2026-11-24" in fields["internalnote"]
+        assert [remark.pointer for remark in plan.not_carried] == ["/priority", "/encounter"]
+        reference = athena.send(plan)
+        [hit] = athena.found(plan).hits
+        assert (hit.snapshot.reference, hit.tag) == (reference, plan.tag)
+        assert athena.differences(plan, hit.snapshot) == []
+        with pytest.raises(CannotBeCarried) as refused:
+            athena.task(description="x" * 3950)
+        assert "4000" in refused.value.sentence
+        with pytest.raises(CannotBeCarried):
+            athena.task(owner="Organization/team-1")
+
+    def test_a_questionnaire_goes_by_fhir_the_one_thing_it_takes(self, athena: AthenaStage) -> None:
+        plan = athena.create("questionnaire", SAMPLES["questionnaire", "create"])
+        assert plan.steps[0].path == "QuestionnaireResponse"
+        reference = athena.send(plan)
+        equal = [h for h in athena.found(plan).hits if not athena.differences(plan, h.snapshot)]
+        assert [hit.snapshot.reference for hit in equal] == [reference]
 
     def test_vital_signs_go_in_groups_in_the_practices_units(self, athena: AthenaStage) -> None:
         plan = athena.vitals()
@@ -428,7 +462,7 @@ class TestWhatItIsAnswered:
             ("patient-merged", ContentRefused, 0),
         ],
     )
-    @pytest.mark.parametrize("what", ["note", "problem", "vitals"])
+    @pytest.mark.parametrize("what", ["note", "problem", "vitals", "task"])
     def test_each_fault_becomes_its_branch_and_the_search_tells_what_happened(
         self, athena: AthenaStage, what: str, fault: str, branch: type[AdapterError], entries: int
     ) -> None:

@@ -356,3 +356,27 @@ class TestVitals:
         for who, status in (("P6", 200), ("P9", 400)):
             visit = f"chart/encounter/{athena.number(who, 'encounter')}/vitals"
             assert athena.v1("POST", visit, {"vitals": right}).status_code == status
+
+
+class TestPatientCases:
+    def test_a_case_is_answered_with_its_number_alone_and_listed(self, athena: Athena) -> None:
+        place = f"patients/{athena.number('P1')}/documents/patientcase"
+        fields = {
+            "departmentid": "1",
+            "documentsource": "PATIENT",
+            "documentsubclass": "CLINICALQUESTION",
+            "subject": "Call back",
+            "internalnote": "About the potassium.",
+        }
+        reply = athena.v1("POST", place, fields)
+        assert set(reply.json()) == {"patientcaseid"}
+        [shown] = athena.v1("GET", place, {"departmentid": "1"}).json()["patientcases"]
+        assert (shown["subject"], shown["status"]) == ("Call back", "OPEN")
+        assert athena.get(f"Task/a-195900.c-{shown['patientcaseid']}").status_code == 404
+        for wrong in (
+            {"documentsource": "NOBODY"},
+            {"priority": "7"},
+            {"internalnote": "x" * 4001},
+            {"departmentid": ""},
+        ):
+            assert athena.v1("POST", place, fields | wrong).status_code == 400

@@ -54,6 +54,7 @@ from ehr_adapters.fhir_reading import FhirReader
 from ehr_adapters.http import EgressRefused, HttpClient, NeverConnected, NotAnswered, Reply
 from ehr_adapters.vendors.athenahealth import answers, lists
 from ehr_adapters.vendors.athenahealth.budget import BudgetedClient, budgets
+from ehr_adapters.vendors.athenahealth.cases import CASES
 from ehr_adapters.vendors.athenahealth.notes import NOTES
 from ehr_adapters.vendors.athenahealth.problems import PROBLEMS
 from ehr_adapters.vendors.athenahealth.reading import Listed, V1Reader, practice_of, root_of
@@ -72,7 +73,12 @@ from ehr_adapters.vendors.athenahealth.speech import (
 from ehr_adapters.vendors.athenahealth.spelling import Numbers, read_date
 from ehr_adapters.vendors.athenahealth.vitals import VITALS
 
-DIALECTS: Mapping[str, Dialect] = {"note": NOTES, "problem": PROBLEMS, "vitals": VITALS}
+DIALECTS: Mapping[str, Dialect] = {
+    "note": NOTES,
+    "problem": PROBLEMS,
+    "vitals": VITALS,
+    "task": CASES,
+}
 
 # Everything that is read beside a change. Tokens are few a minute, so that one serves every read.
 _READ_SCOPE = " ".join(
@@ -85,6 +91,7 @@ _READ_SCOPE = " ".join(
 # The id that a write is answered with, by its place below the practice, and the type that it has here.
 _ANSWERED_IDS = (
     (r"patients/\d+/documents/clinicaldocument", "clinicaldocumentid", "DocumentReference"),
+    (r"patients/\d+/documents/patientcase", "patientcaseid", "Task"),
     (r"chart/\d+/problems(?:/\d+)?", "problemid", "Condition"),
     (r"chart/encounter/\d+/diagnoses", "diagnosisid", "Condition"),
 )
@@ -603,7 +610,11 @@ class AthenaHealthAdapter(FhirHttpAdapter):
                 created = read_date(str(entry.raw.get("createddate", "")))
                 if created and created < first.isoformat():
                     continue
-                raw = lists.with_text(reader, chart, entry.number)
+                raw = (
+                    lists.with_text(reader, chart, entry.number)
+                    if plan.kind == "note"
+                    else entry.raw
+                )
                 if raw is None:
                     continue
                 whole = Entry(entry.number, raw, dialect.shape(raw))
@@ -616,9 +627,13 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             reason=listed.reason,
             hits=tuple(hits),
         )
-        if hits or self.settings.documents_listed_probed:
+        proven = {
+            "note": self.settings.documents_listed_probed,
+            "task": self.settings.cases_listed_probed,
+        }
+        if hits or proven[plan.kind]:
             return found
-        unproven = "This athenaOne is not known to list documents with their internal note."
+        unproven = "This athenaOne is not known to list such entries with their internal note."
         return replace(found, complete=False, reason=found.reason or unproven)
 
 

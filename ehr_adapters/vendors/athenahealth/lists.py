@@ -36,7 +36,18 @@ def _vitals(reader: V1Reader, chart: Chart) -> Listed:
     return listed
 
 
-LISTS: Mapping[str, Lister] = {"note": _documents, "problem": _problems, "vitals": _vitals}
+def _cases(reader: V1Reader, chart: Chart) -> Listed:
+    """The patient's open cases."""
+    place = f"patients/{chart.patient}/documents/patientcase"
+    return reader.every(place, "patientcases", [("departmentid", chart.department)])
+
+
+LISTS: Mapping[str, Lister] = {
+    "task": _cases,
+    "note": _documents,
+    "problem": _problems,
+    "vitals": _vitals,
+}
 
 
 def with_text(reader: V1Reader, chart: Chart, number: str) -> dict[str, object] | None:

@@ -16,6 +16,7 @@ DATE = "2026-11-20"
 _DOCUMENTS = "athenahealth API, Document Type Clinical Document"
 _PROBLEMS = "athenahealth API, Problems; Encounter Diagnoses"
 _VITALS = "athenahealth API, Vitals (Encounters)"
+_CASES = "athenahealth API, Document Type Patient Case"
 _ENDPOINTS = "athenahealth API, list of all endpoints"
 
 PLACES = {
@@ -60,7 +61,8 @@ _SENTENCES = {
 
 def rows(settings: Any) -> tuple[Capability, ...]:
     """Every interaction of every kind, supported or not."""
-    offered = {capability.key: capability for capability in _offered(settings)}
+    known = {(kind, str(one)) for kind in all_kinds() for one in interactions(kind)}
+    offered = {each.key: each for each in _offered(settings) if each.key in known}
     return tuple(
         offered.get((kind, str(interaction))) or _by_hand(kind, str(interaction))
         for kind in all_kinds()
@@ -96,6 +98,7 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
             ),
             length_caps=(("/sections", settings.notes_cap),),
             transformations=(
+                _INTERNAL_NOTE,
                 Transformation(
                     "documentdata", "line_ends", "Line ends and blanks at line ends may differ."
                 ),
@@ -149,9 +152,39 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
             source=_VITALS,
             **bounds,
         ),
+        Capability(
+            kind="task",
+            interaction="create",
+            transport="athenahealth API, form",
+            finality=Finality.SENT_FOR_ACTION,
+            find=FindMethod.SCAN,
+            retry=RetryClass.S3 if settings.cases_listed_probed else RetryClass.S4,
+            tag_places=("internalnote",),
+            # The FHIR side has no cases: they are found again by their internal note.
+            read_back_by_id=False,
+            not_carried=("/about", "/encounter", "/sensitivity"),
+            transformations=(_INTERNAL_NOTE,),
+            source=_CASES,
+            **bounds,
+        ),
+        # The one thing that the FHIR side takes.
+        Capability(
+            kind="questionnaire",
+            interaction="create",
+            transport="FHIR R4 create",
+            finality=Finality.FILED,
+            find=FindMethod.MATCH,
+            retry=RetryClass.S4,
+            tag_places=("identifier",),
+            source="athenahealth FHIR R4, CapabilityStatement",
+            **(bounds | {"acknowledgement": Acknowledgement.ID_IN_LOCATION_OR_BODY}),
+        ),
     )
 
 
+_INTERNAL_NOTE = Transformation(
+    "internalnote", "line_ends", "Line ends and blanks at line ends may differ."
+)
 _COURSE = Transformation(
     "status", "ignored", "athenaOne keeps beside a problem whether it is chronic or acute."
 )

@@ -47,6 +47,19 @@ class AthenaSettings(FhirSettings):
         default=True, title="A new comment on a problem takes the place of the old one"
     )
     notes_cap: int = Field(default=60_000, ge=1000, title="Characters in one document")
+    cases_listed_probed: str = Field(
+        default="", pattern=_DATE, title="A patient case was found again by its internal note, on"
+    )
+    case_source: str = Field(
+        default="PATIENT",
+        pattern=r"^[A-Z]{1,40}$",
+        title="Source that patient cases are filed under",
+    )
+    case_subclass: str = Field(
+        default="CLINICALQUESTION",
+        pattern=r"^[A-Z]{1,40}$",
+        title="Kind that patient cases are filed under",
+    )
     vital_elements: dict[str, str] = Field(
         default_factory=dict,
         title="LOINC code to the practice's own element name, where it differs",

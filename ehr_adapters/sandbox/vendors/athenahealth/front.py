@@ -19,6 +19,7 @@ from ehr_adapters.sandbox.outcomes import RequestRefused
 from ehr_adapters.sandbox.seed.chart import PRACTICE_ID
 from ehr_adapters.sandbox.vendors.athenahealth import (
     answers,
+    cases,
     documents,
     numbers,
     people,
@@ -315,6 +316,8 @@ _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"patients/{_N}/documents/clinicaldocument", documents.create),
     ("GET", f"patients/{_N}/documents/clinicaldocument", documents.listed),
     ("GET", f"patients/{_N}/documents/clinicaldocument/{_N}", _document),
+    ("GET", f"patients/{_N}/documents/patientcase", cases.listed),
+    ("POST", f"patients/{_N}/documents/patientcase", cases.create),
     ("GET", f"chart/{_N}/problems", problems.listed),
     ("POST", f"chart/{_N}/problems", problems.create),
     ("PUT", f"chart/{_N}/problems/{_N}", problems.update),
