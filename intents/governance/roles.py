@@ -195,6 +195,8 @@ DECIDERS: Mapping[str, frozenset[str]] = {
     "appointment": _DESK,
     "demographics": _DESK,
 }
+# Kinds about which a nurse or pharmacist decides together with a prescriber, where two people have to.
+SECONDED = frozenset({"medication", "order"})
 # Kinds whose content names the clinician it speaks for: only that person decides.
 AUTHORED = frozenset({"note", "order"})
 
@@ -202,7 +204,8 @@ AUTHORED = frozenset({"note", "order"})
 def deciders(*, kind: str, interaction: str, facts: Mapping[str, str]) -> frozenset[str]:
     """The clinical roles that may decide about such a change; none for what no row mentions.
 
-    `facts` are coded values of the change (`category`) and of its screening (`entry`, `high_alert`).
+    `facts` are coded values of the change (`category`, `entry`), of its screening (`high_alert`), and how many
+    people have to approve (`people`).
     """
     allowed = DECIDERS.get(kind, frozenset())
     if kind == "problem" and facts.get("category") == "encounter-diagnosis":
@@ -214,6 +217,9 @@ def deciders(*, kind: str, interaction: str, facts: Mapping[str, str]) -> frozen
         and facts.get("high_alert") == "no"
     ):
         # A nurse may record a list entry of a drug that is not on the high-alert table.
+        allowed |= {ClinicalRole.LICENSED}
+    if kind in SECONDED and facts.get("people") == "2":
+        # Beside a prescriber: `may_be_two` asks for one.
         allowed |= {ClinicalRole.LICENSED}
     return allowed
 
@@ -232,15 +238,19 @@ def why_not_decide(
     interaction: str,
     facts: Mapping[str, str],
     connection: EhrConnection,
-    author_ref: str = "",
+    author_ref: str | None = "",
 ) -> str:
-    """The sentence that tells a person why not about this change; empty when they may decide."""
+    """The sentence that tells a person why not about this change; empty when they may decide.
+
+    `author_ref` is the clinician whose name the change carries, "" where somebody has yet to give it theirs,
+    None where it carries none or where not every approval has to be the author's.
+    """
     refusal = why_not_review(membership)
     if membership is None or refusal:
         return refusal
     if membership.clinical_role not in deciders(kind=kind, interaction=interaction, facts=facts):
         return "Your clinical role does not decide about this kind of change."
-    if kind in AUTHORED:
+    if kind in AUTHORED and author_ref is not None:
         identity = identity_of(user=membership.user, connection=connection)
         if identity is None:
             return "You have no verified identity in this EHR, and this change carries an author."
@@ -256,7 +266,7 @@ def may_decide(
     interaction: str,
     facts: Mapping[str, str],
     connection: EhrConnection,
-    author_ref: str = "",
+    author_ref: str | None = "",
 ) -> bool:
     """May this person approve or reject this very change?"""
     return not why_not_decide(
@@ -274,6 +284,16 @@ class SecondCheck(StrEnum):
 
     ONE_PRESCRIBER = "ONE_PRESCRIBER"
     TWO_PRESCRIBERS_OR_PHARMACIST = "TWO_PRESCRIBERS_OR_PHARMACIST"
+
+
+def may_be_one_of_two(membership: Membership, *, needs: SecondCheck) -> bool:
+    """Could this person be one of the two, whoever the other is?"""
+    if needs is SecondCheck.ONE_PRESCRIBER:
+        return True
+    return (
+        membership.clinical_role == ClinicalRole.PRESCRIBER
+        or membership.profession == Profession.PHARMACIST
+    )
 
 
 def may_be_two(first: Membership, second: Membership, *, needs: SecondCheck) -> bool:

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 
 from intents.governance.encryption import patient_token
 from intents.governance.models import ClinicalRole, Membership
-from intents.governance.roles import DECIDERS
+from intents.governance.roles import DECIDERS, SECONDED
 from intents.governance.tenancy import TenantContextMissing, current_tenant
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Discrepancy, Finding, Intent, OutboxEntry, Proposal, ReviewDecision
@@ -123,6 +123,13 @@ def kinds_of(reviewer: Membership) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def _seconded_by(reviewer: Membership) -> Q:
+    """What a nurse or pharmacist decides about only beside a prescriber."""
+    if reviewer.clinical_role != ClinicalRole.LICENSED:
+        return Q(pk__in=[])
+    return Q(tier=Tier.DUAL_APPROVAL, change_kind__in=sorted(SECONDED))
+
+
 def _conditions(*, reviewer: Membership, at: datetime) -> dict[View, Q]:
     """What makes a change put its draft into each view."""
     pending = Q(state=State.PENDING_APPROVAL)
@@ -130,7 +137,11 @@ def _conditions(*, reviewer: Membership, at: datetime) -> dict[View, Q]:
     dual = Q(tier=Tier.DUAL_APPROVAL)
     answered = _decided_by(reviewer, kinds=("approve", "second", "reject"))
     since = at - _PAST
-    mine = pending & ~(dual & Q(answered)) & Q(change_kind__in=sorted(kinds_of(reviewer)))
+    mine = (
+        pending
+        & ~(dual & Q(answered))
+        & (Q(change_kind__in=sorted(kinds_of(reviewer))) | _seconded_by(reviewer))
+    )
     return {
         View.MINE: mine,
         View.SECOND: mine & dual & Q(_decided_by_another(reviewer)),

@@ -16,7 +16,6 @@ from intents.pipeline.clinical.values import mapping, text
 UNKNOWN_DOSES_PER_WEEK = 9999
 # A child's weight is good for this long; under two, who doubles it in months, for the shorter time.
 WEIGHT_GOOD_FOR, WEIGHT_GOOD_FOR_UNDER_TWO = timedelta(days=90), timedelta(days=30)
-DOSING = frozenset({"dose", "frequency", "units_taken", "as_needed", "drug", "code"})
 
 
 class DoseChange(StrEnum):
@@ -51,6 +50,14 @@ def dose_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> DoseChan
     if ratio > 2:
         return DoseChange.MORE_THAN_DOUBLE
     return DoseChange.LESS_THAN_HALF if ratio < Fraction(1, 2) else DoseChange.WITHIN
+
+
+def is_same_dose(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Do two contents come to the same amount in the same time, as far as both are known?"""
+    try:
+        return dosing.dose_ratio(one, other) == 1
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+        return False
 
 
 def doses_per_week(content: Mapping[str, Any]) -> int:

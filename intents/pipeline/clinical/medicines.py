@@ -244,7 +244,7 @@ _ENDED = frozenset(
 
 def taken(baseline: Baseline) -> tuple[Medicine, ...]:
     """The medicines of the chart that are not over, each once: an entry that stands for another counts with it."""
-    entries_ = [one for one in _listed(baseline) if _status(one) not in _ENDED]
+    entries_ = [one for one in _listed(baseline) if not is_over(one)]
     standing_for = {one.reference: _stands_for(one) for one in entries_}
     references = set(standing_for)
     return tuple(
@@ -259,8 +259,9 @@ def entry_of(baseline: Baseline, reference: str) -> Snapshot | None:
     return next((one for one in _listed(baseline) if one.reference == reference), None)
 
 
-def _status(entry: Snapshot) -> str:
-    return text(entry.canonical.get("status")) or text(raw_of(entry).get("status"))
+def is_over(entry: Snapshot) -> bool:
+    """The entry says that the medicine is not taken, or not yet. One without a status counts as taken."""
+    return (text(entry.canonical.get("status")) or text(raw_of(entry).get("status"))) in _ENDED
 
 
 def _stands_for(entry: Snapshot) -> frozenset[str]:

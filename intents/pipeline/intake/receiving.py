@@ -359,7 +359,9 @@ def _drafts(
     versions: list[IntentVersion] = []
     evidence: list[EvidenceItem] = []
     for position, each in enumerate(admitted.changes):
-        expires_at = worklist.due_at(kind=each.kind, received_at=at, tenant=proposal.tenant)
+        expires_at = worklist.due_at(
+            kind=each.kind, received_at=at, tenant=proposal.tenant, content=each.content
+        )
         intent = Intent(
             tenant_id=proposal.tenant_id,
             proposal=proposal,

@@ -104,6 +104,8 @@ def _siblings(intent: Intent, capabilities: CapabilitySet) -> dict[str, Sibling]
             content=other.current_version.phi_json("content") if other.current_version else {},
             going=going,
             finality=capability.finality.value if capability is not None else "",
+            kind=other.change_kind,
+            interaction=other.interaction,
         )
     return out
 

@@ -20,7 +20,7 @@ from intents.pipeline.screening.drafts import encounter_of, own_tags, waiting_fo
 from intents.pipeline.screening.examining import examine
 from intents.pipeline.screening.filing import Outcomes, hold_moved, load, refile
 from intents.pipeline.screening.stored import baseline_of, plan_of
-from intents.pipeline.validation import Draft, find_duplicate
+from intents.pipeline.validation import Draft, find_duplicate, speaks_of
 
 # A page may ask for several changes at once; the EHR is not to be stormed.
 _AT_ONCE = 4
@@ -293,7 +293,7 @@ def _neighbourhood(
 ) -> tuple[Freshness, str, tuple[str, ...]]:
     """For a new entry: is the same thing there now, or on its way?"""
     unread = {part.what for part in now.unreadable} - {part.what for part in then.unreadable}
-    if any(what.startswith(intent.change_kind) for what in unread):
+    if any(speaks_of(intent.change_kind, what) for what in unread):
         return Freshness.SILENT, "The entries beside this one could not be read.", ()
     version = intent.current_version
     draft = Draft(

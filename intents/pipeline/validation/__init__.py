@@ -4,9 +4,10 @@
 person clears it, and what needs a decision is a question on the review page.
 """
 
-from intents.pipeline.validation.chart import find_duplicate
+from intents.pipeline.validation.chart import speaks_of
 from intents.pipeline.validation.checking import check
 from intents.pipeline.validation.draft import Cited, Draft, Sibling, Waiting
+from intents.pipeline.validation.duplicates import find_duplicate
 from intents.pipeline.validation.findings import IDENTITY_HOLDS, Finding, Severity
 from intents.pipeline.validation.wording import texts
 
@@ -20,5 +21,6 @@ __all__ = [
     "Waiting",
     "check",
     "find_duplicate",
+    "speaks_of",
     "texts",
 ]

@@ -1,15 +1,17 @@
-"""Does the change fit the chart: the target, what is there already, what contradicts it? Pure."""
+"""Does the change fit the chart: the entry to be changed, what could not be read, codes and labels? Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
 
 from ehr_adapters.canonical import base as canonical
 from ehr_adapters.canonical import codes
 from ehr_adapters.capabilities import Capability
-from ehr_adapters.contract import Baseline, Snapshot
-from intents.pipeline.support.sentences import plain, stems
-from intents.pipeline.validation.draft import Draft
+from ehr_adapters.contract import Baseline
+from intents.pipeline.clinical import sensitivity
+from intents.pipeline.clinical.medicines import INGREDIENTS, is_about_medicine
+from intents.pipeline.clinical.values import text, walk
+from intents.pipeline.support.sentences import stems
+from intents.pipeline.validation.draft import Draft, resulting
+from intents.pipeline.validation.duplicates import find_duplicate
 from intents.pipeline.validation.findings import (
     Finding,
     error,
@@ -18,28 +20,6 @@ from intents.pipeline.validation.findings import (
     question,
     warning,
 )
-
-# Clocks of EHR and portal differ a little.
-_CLOCKS = timedelta(minutes=5)
-_PAIRED = frozenset(
-    [
-        "knee",
-        "hip",
-        "shoulder",
-        "elbow",
-        "wrist",
-        "ankle",
-        "eye",
-        "ear",
-        "hand",
-        "foot",
-        "thumb",
-        "heel",
-        "forearm",
-        "thigh",
-    ]
-)
-_SIDE_WORDS = {"left": "7771000", "right": "24028007", "bilateral": "51440002", "both": "51440002"}
 
 
 def check_target(draft: Draft, *, baseline: Baseline) -> Iterable[Finding]:
@@ -66,12 +46,18 @@ def check_target(draft: Draft, *, baseline: Baseline) -> Iterable[Finding]:
 
 def check_neighbourhood(draft: Draft, *, baseline: Baseline) -> Iterable[Finding]:
     """What the chart holds around the change, and what could not be read of it."""
+    about_medicine = draft.interaction in {"create", "update"} and is_about_medicine(
+        draft.kind, resulting(draft, baseline=baseline)
+    )
     for part in baseline.unreadable:
-        own = part.what.startswith(draft.kind)
-        if draft.is_new and own:
+        if draft.is_new and speaks_of(draft.kind, part.what):
             yield question(
                 "unreadable",
                 f"{part.sentence} It cannot be excluded that the same is there already.",
+            )
+        elif about_medicine and part.what == "medications":
+            yield question(
+                "unreadable", f"{part.sentence} What else the patient takes is not known here."
             )
         else:
             yield warning("unreadable", part.sentence)
@@ -80,137 +66,53 @@ def check_neighbourhood(draft: Draft, *, baseline: Baseline) -> Iterable[Finding
         yield duplicate
 
 
-def find_duplicate(draft: Draft, *, baseline: Baseline) -> Finding | None:
-    """The same thing in the chart, or on its way there; None when there is none."""
-    if draft.interaction != "create":
-        return None
-    for neighbour in baseline.neighbours(draft.kind):
-        if draft.own_tags.isdisjoint(neighbour.tags) and _same_thing(
-            draft.kind, draft.content, neighbour.canonical
-        ):
-            return error(
-                "duplicate",
-                {
-                    "note": "The visit already has a note with this text.",
-                    "problem": "The chart already holds this as an active problem.",
-                }.get(draft.kind, "The chart already holds this."),
-            )
-    for other in draft.waiting:
-        if other.interaction == "create" and _same_thing(draft.kind, draft.content, other.content):
-            return error(
-                "duplicate-waiting",
-                "The same was sent from here and waits in the EHR for someone to accept it."
-                if other.staged
-                else "The same is being written from here just now.",
-            )
-    return None
+def speaks_of(kind: str, what: str) -> bool:
+    """Is the unreadable part `what` ("allergies", "care plans") that of the entries of a kind?"""
+    return kind[:-1] in what.replace(" ", "_")
 
 
-def _same_thing(kind: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if kind == "problem":
-        return _same_problem(one, other)
-    if kind == "note":
-        return bool(one.get("sections")) and canonical.same_value(
-            "note", "sections", one.get("sections"), other.get("sections")
-        )
-    return False
-
-
-def _same_problem(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if not _keys(one) & _keys(other):
-        return False
-    sides = [value["side"]["code"] for value in (one, other) if value.get("side")]
-    if len(set(sides)) > 1:
-        return False
-    # A diagnosis of a visit may repeat what stands on the problem list.
-    categories = {value["category"] for value in (one, other) if value.get("category")}
-    if len(categories) > 1:
-        return False
-    visits = {value["encounter"] for value in (one, other) if value.get("encounter")}
-    return not ("encounter-diagnosis" in categories and len(visits) > 1)
-
-
-def _keys(content: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((code["system"], code["code"]) for code in content.get("code") or ())
-
-
-# --- codes, words, sides -------------------------------------------------------------------------
+# --- codes and their words -----------------------------------------------------------------------
 
 
 def check_codes(draft: Draft, *, baseline: Baseline) -> Iterable[Finding]:
-    """The words beside a code are what the code means, as far as portal or chart know it; sides agree."""
+    """The words beside a code are what the code means, as far as portal or chart know it."""
     known = _displays_in(baseline)
-    for index, code in enumerate(draft.content.get("code") or ()):
-        if not isinstance(code, Mapping):
+    for place, code in walk(draft.content):
+        system, value = text(code.get("system")), text(code.get("code"))
+        if not system or not value:
             continue
-        place = f"/code/{index}"
-        display = code.get("display") or ""
-        told = codes.display_of(system=code["system"], code=code["code"]) or known.get(
-            (code["system"], code["code"]), ""
-        )
+        display = text(code.get("display"))
+        told = codes.display_of(system=system, code=value) or known.get((system, value), "")
+        if system == codes.RXNORM and value in INGREDIENTS:
+            told = INGREDIENTS[value].name
         if not told:
-            yield information(
-                "display-unchecked",
-                "The words for this code are the agent's; they were not checked.",
-                place,
-            )
+            if _is_of_high_risk(draft.kind, place):
+                yield information(
+                    "display-unchecked",
+                    "The words for this code are the agent's; they were not checked.",
+                    place,
+                )
         elif display and stems(display) and not stems(display) & stems(told):
             yield question(
                 "display-differs", "The chart has other words for this code than the draft.", place
             )
-    if draft.kind == "problem":
-        yield from _sides(draft, baseline=baseline)
 
 
-def _displays_in(baseline: Baseline) -> dict[tuple[str, str], str]:
-    entries: list[Snapshot] = [*baseline.neighbourhood]
-    if baseline.target is not None:
-        entries.append(baseline.target)
+def _is_of_high_risk(kind: str, place: str) -> bool:
+    return canonical.field_spec(kind, place).risk is canonical.Risk.HIGH
+
+
+def _displays_in(baseline: Baseline) -> Mapping[tuple[str, str], str]:
+    entries = [*baseline.neighbourhood, *([baseline.target] if baseline.target else [])]
     return {
-        (code["system"], code["code"]): code["display"]
+        (text(code.get("system")), text(code.get("code"))): text(code["display"])
         for entry in entries
-        for code in entry.canonical.get("code") or ()
-        if isinstance(code, Mapping) and code.get("display")
+        for _, code in walk(entry.canonical)
+        if text(code.get("display"))
     }
 
 
-def _sides(draft: Draft, *, baseline: Baseline) -> Iterable[Finding]:
-    before = baseline.target.canonical if baseline.target else {}
-    content = {**before, **draft.content}
-    if draft.interaction not in {"create", "update"}:
-        return
-    names = " ".join(
-        plain(code.get("display") or "")
-        for code in content.get("code") or ()
-        if isinstance(code, Mapping)
-    )
-    words = set(names.replace(",", " ").replace("-", " ").split())
-    named = {_SIDE_WORDS[word] for word in words & _SIDE_WORDS.keys()}
-    side = (content.get("side") or {}).get("code", "")
-    if side and named and side not in named:
-        yield question(
-            "side-differs", "The side of the entry is not the side in the problem's name.", "/side"
-        )
-    elif not side and not named and words & _PAIRED and "code" in draft.content:
-        yield question(
-            "side-missing", "The problem's name tells no side, and none is given.", "/side"
-        )
-
-
-# --- time ----------------------------------------------------------------------------------------
-
-
-def check_times(draft: Draft, *, at: datetime) -> Iterable[Finding]:
-    """Nothing is said to have happened in the future."""
-    date = draft.content.get("date")
-    if isinstance(date, str) and datetime.fromisoformat(date) > at + _CLOCKS:
-        yield error("in-the-future", "The time lies in the future.", "/date")
-    # The practice's own day may be a day ahead of Greenwich.
-    tomorrow = (at + timedelta(days=1)).date().isoformat()
-    for name in ("onset", "abatement"):
-        value = draft.content.get(name)
-        if isinstance(value, str) and value > tomorrow[: len(value)]:
-            yield error("in-the-future", "The date lies in the future.", f"/{name}")
+# --- labels --------------------------------------------------------------------------------------
 
 
 def check_sensitivity(
@@ -227,5 +129,11 @@ def check_sensitivity(
         yield question(
             "label-not-carried",
             "This is restricted content, and the EHR does not carry its label.",
+            "/sensitivity",
+        )
+    if draft.is_new and sensitivity.strictest(str(level), sensitivity.of_visit(baseline)) != level:
+        yield question(
+            "visit-restricted",
+            "The visit is restricted in the EHR, and the draft is not marked so.",
             "/sensitivity",
         )

@@ -11,11 +11,16 @@ from intents.pipeline.validation.chart import (
     check_neighbourhood,
     check_sensitivity,
     check_target,
-    check_times,
 )
 from intents.pipeline.validation.draft import Draft
 from intents.pipeline.validation.findings import Finding, error, information
 from intents.pipeline.validation.identity import check_patient, check_visit
+from intents.pipeline.validation.measurements import check_measurements
+from intents.pipeline.validation.medicines import check_medicine
+from intents.pipeline.validation.messages import check_message
+from intents.pipeline.validation.questionnaires import check_questionnaire
+from intents.pipeline.validation.sides import check_sides
+from intents.pipeline.validation.times import check_times
 from intents.pipeline.validation.wording import (
     check_acts,
     check_characters,
@@ -55,8 +60,13 @@ def check(
         if baseline is not None:
             findings += check_neighbourhood(draft, baseline=baseline)
             findings += check_codes(draft, baseline=baseline)
+            findings += check_sides(draft, baseline=baseline)
+            findings += check_medicine(draft, baseline=baseline, at=at)
+            findings += check_measurements(draft, baseline=baseline, at=at)
             findings += check_sensitivity(draft, baseline=baseline, capability=capability)
         findings += check_times(draft, at=at)
+        findings += check_message(draft)
+        findings += check_questionnaire(draft, at=at)
         findings += check_statements(draft)
         findings += check_entry(draft)
         findings += check_acts(draft)

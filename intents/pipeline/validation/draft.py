@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ehr_adapters.canonical.base import ChangeIssue, ChartChange, makes_entry
+from ehr_adapters.contract import Baseline
 from intents.pipeline.support.judging import Quote, SourceText
 
 
@@ -26,6 +27,8 @@ class Sibling:
     content: Mapping[str, Any] = field(repr=False)
     going: bool = True
     finality: str = ""
+    kind: str = ""
+    interaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,10 @@ class Draft:
     @property
     def is_new(self) -> bool:
         return makes_entry(self.kind, self.interaction)
+
+
+def resulting(draft: Draft, *, baseline: Baseline | None) -> Mapping[str, Any]:
+    """The entry as it would be: the draft over the entry that it changes."""
+    target = baseline.target if baseline else None
+    before = dict(target.canonical) if target and draft.interaction != "amend" else {}
+    return draft.change.applied_to(before) if draft.change else {**before, **draft.content}

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ehr_adapters.canonical import base as canonical
+from ehr_adapters.canonical import units
+from intents.pipeline.clinical.values import text, walk, words_of
 from intents.pipeline.support.judging import (
     Because,
     Judgement,
@@ -18,8 +20,14 @@ from intents.pipeline.support.sentences import statements
 from intents.pipeline.validation.draft import Draft
 from intents.pipeline.validation.findings import Finding, information, question, warning
 
-# Fields of a structured entry whose value turns its meaning: each needs a source of its own.
-_TURNING = ("code", "clinical_status", "verification", "side")
+# Kinds whose words are held against their sources statement by statement instead.
+_TOLD_IN_WORDS = frozenset({"note", "message"})
+# Words for whoever gives or takes a medicine, held against the fields beside them and not against a source.
+_DIRECTIONS = frozenset({"sig_text"})
+# A quote for one of them is a quote for all: drug, dose, route, frequency and directions count as one.
+_DOSING = frozenset(
+    {"drug", "code", "dose", "units_taken", "route", "frequency", "as_needed", "sig_text"}
+)
 
 _REPORTS_A_DOSE = re.compile(
     r"^\W*(?:(?:we|i)(?:'ll| will)? |plan(?:ned)? to |will )?"
@@ -43,12 +51,19 @@ _UNSAFE_WORDS = {
 
 
 def texts(draft: Draft) -> Iterator[tuple[str, str]]:
-    """(pointer, text) of every free text of the content."""
+    """(pointer, text) of every free text of the content that tells something of the patient."""
     for index, section in enumerate(draft.content.get("sections") or ()):
         yield f"/sections/{index}/text", section["text"]
-    note = draft.content.get("note")
-    if isinstance(note, str):
-        yield "/note", note
+    for name in _told(draft.kind):
+        value = draft.content.get(name)
+        if isinstance(value, str):
+            yield f"/{name}", value
+
+
+def _told(kind: str) -> Iterator[str]:
+    for spec in canonical.fields(kind):
+        if spec.control is canonical.Control.TEXT and spec.name not in _DIRECTIONS:
+            yield spec.name
 
 
 # --- statements against sources ------------------------------------------------------------------
@@ -59,9 +74,9 @@ def check_statements(draft: Draft) -> Iterable[Finding]:
 
     What a person wrote into the draft needs no source, but is still held against those there are.
     """
-    for pointer, text in texts(draft):
-        for start, end in statements(text):
-            statement = text[start:end]
+    for pointer, words in texts(draft):
+        for start, end in statements(words):
+            statement = words[start:end]
             quotes = [
                 c.quote for c in draft.evidence if _rests_on(c.path, c.span, pointer, start, end)
             ]
@@ -86,34 +101,81 @@ def _of_judgement(found: Judgement, place: str, what: str, *, own: bool) -> Iter
 
 def check_entry(draft: Draft) -> Iterable[Finding]:
     """The values of a structured entry rest on a source that says them, of this patient, surely enough."""
-    if draft.kind != "problem":
+    if draft.kind in _TOLD_IN_WORDS:
         return
     if draft.interaction == "create":
-        quotes = [c.quote for c in draft.evidence if c.path != "/note"]
-        yield from _of_judgement(
-            judge_entry(
-                _display(draft.content),
-                sure=draft.content.get("verification") == "confirmed",
-                quotes=quotes,
-                sources=draft.sources,
-            ),
-            "/code",
-            "field",
-            own=draft.agent_statements is not None,
-        )
+        yield from _check_new(draft)
+    elif draft.interaction == "update" and draft.agent_statements is None:
+        yield from _check_changed(draft)
+
+
+def _check_new(draft: Draft) -> Iterable[Finding]:
+    told = {f"/{name}" for name in _told(draft.kind)}
+    quotes = [c.quote for c in draft.evidence if c.path not in told]
+    own = draft.agent_statements is not None
+    turning = _turning(draft)
+    if not turning:
         return
-    for name in _TURNING:
-        if name not in draft.content or draft.agent_statements is not None:
-            continue
-        if draft.interaction != "update":
-            continue
-        pointer = f"/{name}"
-        quotes = [
-            c.quote
-            for c in draft.evidence
-            if c.path == pointer or c.path.startswith(f"{pointer}/") or c.path == ""
-        ]
-        yield from _of_judgement(_quoted(quotes, draft), pointer, "field", own=False)
+    named = canonical.kind_model(draft.kind).named_by[0]
+    words = words_of(draft.content.get(named))
+    if words:
+        found = judge_entry(
+            words,
+            sure=draft.content.get("verification") == "confirmed",
+            quotes=quotes,
+            sources=draft.sources,
+        )
+    else:
+        found = _quoted(quotes, draft)
+    place = f"/{named if named in draft.content else turning[0]}"
+    yield from _of_judgement(found, place, "field", own=own)
+    if found.support is Support.SUPPORTED:
+        yield from _amounts(draft, quotes, names=draft.content.keys(), own=own)
+
+
+def _check_changed(draft: Draft) -> Iterable[Finding]:
+    for name in _turning(draft):
+        quotes = [c.quote for c in draft.evidence if _is_about(c.path, name)]
+        found = _quoted(quotes, draft)
+        yield from _of_judgement(found, f"/{name}", "field", own=False)
+        if found.support is Support.SUPPORTED:
+            yield from _amounts(draft, quotes, names=[name], own=False)
+
+
+def _turning(draft: Draft) -> list[str]:
+    """The fields whose value turns the meaning of an entry: each needs a source."""
+    fixed = {name for name, _ in draft.change.rule.fixed} if draft.change else set()
+    return [
+        spec.name
+        for spec in canonical.fields(draft.kind)
+        if spec.name in draft.content
+        and spec.risk is canonical.Risk.HIGH
+        and spec.owner is not canonical.Owner.EHR
+        and spec.name not in {*fixed, "category", "sensitivity"}
+        and not (spec.portal_only or spec.filled_by_portal)
+    ] or [
+        name
+        for name in canonical.kind_model(draft.kind).named_by
+        if name in draft.content and draft.kind == "vitals"
+    ]
+
+
+def _is_about(path: str, name: str) -> bool:
+    first = path.removeprefix("/").split("/", 1)[0]
+    return first in {"", name} or (name in _DOSING and first in _DOSING)
+
+
+def _amounts(
+    draft: Draft, quotes: Sequence[Quote], *, names: Iterable[str], own: bool
+) -> Iterable[Finding]:
+    """A number with its unit is one that a source gives."""
+    for name in names:
+        for place, held in walk(draft.content[name], f"/{name}"):
+            if not text(held.get("unit")) or not text(held.get("value")):
+                continue
+            said = f"{held['value']} {units.unit_words(held['unit'])}"
+            found = judge(said, quotes=quotes, sources=draft.sources)
+            yield from _of_judgement(found, place, "field", own=own)
 
 
 def _quoted(quotes: Sequence[Quote], draft: Draft) -> Judgement:
@@ -123,12 +185,6 @@ def _quoted(quotes: Sequence[Quote], draft: Draft) -> Judgement:
     if not any(q.source in draft.sources for q in quotes):
         return Judgement(Support.UNAVAILABLE, Because.NO_SOURCE)
     return Judgement(Support.SUPPORTED)
-
-
-def _display(content: Mapping[str, Any]) -> str:
-    return " ".join(
-        code.get("display") or "" for code in content.get("code") or () if isinstance(code, Mapping)
-    )
 
 
 # --- what the text says is done --------------------------------------------------------------------
@@ -203,17 +259,17 @@ def _words(value: Any) -> str:
 
 def check_characters(draft: Draft) -> Iterable[Finding]:
     """Characters that a reader does not see, and notations of doses that readers mistake."""
-    for pointer, text in _all_texts(draft.content, ""):
-        if text.isascii() or not any(segment.name for segment in canonical.visible(text)):
+    for pointer, words in _all_texts(draft.content, ""):
+        if words.isascii() or not any(segment.name for segment in canonical.visible(words)):
             continue
         yield information(
             "invisible-character",
             "This text holds characters that cannot be seen; they are shown by name.",
             pointer,
         )
-    for pointer, text in texts(draft):
-        for start, end in statements(text):
-            kinds = dict.fromkeys(m.lastgroup for m in _UNSAFE.finditer(text, start, end))
+    for pointer, words in texts(draft):
+        for start, end in statements(words):
+            kinds = dict.fromkeys(m.lastgroup for m in _UNSAFE.finditer(words, start, end))
             for kind in kinds:
                 if kind:
                     yield warning(
