@@ -69,7 +69,7 @@ def unity(day, monkeypatch):
                 at=day.now,
                 verified_by="made-up clinic",
             )
-        for scope in ("system/DocumentReference.c", "system/Condition.c"):
+        for scope in ("system/DocumentReference.c", "system/Condition.c", "system/Condition.u"):
             ScopeGrant.grant(
                 agent=day.clinic.agent,
                 connection=connection,
@@ -151,3 +151,22 @@ def test_a_note_is_filed_unsigned_and_read_back_from_the_other_interface(unity):
     page = unity.desk("reyes").delivery(proposal)
     assert "your signature is needed" in page.text
     unity.check_log()
+
+
+@pytest.mark.req("003-65")
+def test_without_versions_a_colleagues_edit_is_seen_by_the_whole_entrys_hash(unity):
+    target = unity.clinic.patient("P1", "veradigm")["entries"]["ckd"]
+    change = unity.clinic.problem(
+        interaction="update", target=target, content={"clinical_status": "inactive"}, evidence=[]
+    )
+    proposal = unity.propose(change, vendor="veradigm")
+    assert unity.state(proposal) == State.PENDING_APPROVAL, unity.intent(proposal).reason
+    unity.desk("reyes").approve(proposal)
+    unity.practice.lever(
+        "edit_as_colleague", vendor="veradigm", reference=target, comment="Seen by a colleague."
+    )
+    unity.after_undo()
+    assert (unity.state(proposal), unity.reason(proposal)) == (State.HELD, "target-changed")
+    assert not [one for one in unity.practice.log(vendor="veradigm") if one["method"] == "PUT"]
+    kept = unity.entry(target, vendor="veradigm")["content"]
+    assert kept["note"][-1]["text"] == "Seen by a colleague."
