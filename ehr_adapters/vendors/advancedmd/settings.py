@@ -105,7 +105,12 @@ class AdvancedMdSettings(FhirSettings):
     scope_syntax: str = Field(default="v1", pattern="^v[12]$", title="Spelling of scopes")
     accept_wider_grant: bool = Field(default=True, title="Accept tokens wider than asked for")
     repertoire: str = Field(default="iso-8859-1", title="Characters that the EHR can hold")
-    office_code: str = Field(default="", pattern=r"^[A-Za-z0-9]{0,20}$", title="Office key")
+    office_code: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9]{0,20}$",
+        coerce_numbers_to_str=True,
+        title="Office key",
+    )
     app_name: str = Field(
         default="", pattern=r"^[A-Za-z0-9_-]{0,40}$", title="Name that was assigned to us"
     )
