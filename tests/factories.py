@@ -126,6 +126,19 @@ class Clinic:
             at=self.at,
         )
 
+    @transaction.atomic
+    def allow(self, *scopes: str, vendor: str = "generic") -> None:
+        """Further scopes for the agent, on one connection."""
+        for scope in scopes:
+            ScopeGrant.grant(
+                agent=self.agent,
+                connection=self.connection(vendor),
+                scope=scope,
+                lane="commit",
+                actor=furnishing.INSTALLATION,
+                at=self.at,
+            )
+
     def connection(self, vendor: str = "generic") -> EhrConnection:
         name = next(f.name for f in furnishing.FRONTS if f.vendor == vendor)
         return EhrConnection.objects.get(name=name)
