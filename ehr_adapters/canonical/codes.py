@@ -10,6 +10,7 @@ LOINC = "http://loinc.org"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 CVX = "http://hl7.org/fhir/sid/cvx"
+APPOINTMENT_REASON = "http://terminology.hl7.org/CodeSystem/v2-0276"
 
 SYSTEM_NAMES = {
     SNOMED: "SNOMED CT",
@@ -17,6 +18,7 @@ SYSTEM_NAMES = {
     RXNORM: "RxNorm",
     ICD10CM: "ICD-10-CM",
     CVX: "CVX",
+    APPOINTMENT_REASON: "HL7 appointment reason",
 }
 
 DISPLAYS: dict[tuple[str, str], str] = {
@@ -39,6 +41,11 @@ DISPLAYS: dict[tuple[str, str], str] = {
     (LOINC, "2160-0"): "Creatinine [Mass/volume] in Serum or Plasma",
     (LOINC, "4548-4"): "Hemoglobin A1c/Hemoglobin.total in Blood",
     (LOINC, "6301-6"): "INR in Platelet poor plasma by Coagulation assay",
+    (APPOINTMENT_REASON, "CHECKUP"): "Check-up",
+    (APPOINTMENT_REASON, "EMERGENCY"): "Emergency",
+    (APPOINTMENT_REASON, "FOLLOWUP"): "Follow-up",
+    (APPOINTMENT_REASON, "ROUTINE"): "Routine",
+    (APPOINTMENT_REASON, "WALKIN"): "Walk-in",
     (SNOMED, "7771000"): "Left",
     (SNOMED, "24028007"): "Right",
     (SNOMED, "51440002"): "Right and left",
@@ -52,6 +59,7 @@ DISPLAYS: dict[tuple[str, str], str] = {
 }
 
 _FORMS = {
+    APPOINTMENT_REASON: re.compile("CHECKUP|EMERGENCY|FOLLOWUP|ROUTINE|WALKIN"),
     SNOMED: re.compile(r"[1-9][0-9]{5,17}"),
     LOINC: re.compile(r"[0-9]{1,7}-[0-9]"),
     RXNORM: re.compile(r"[1-9][0-9]{0,7}"),

@@ -59,6 +59,7 @@ class Control(StrEnum):
     ATTACHMENTS = "attachments"
     RELEASE = "release"
     QUANTITY = "quantity"
+    NUMBER = "number"
     YES_NO = "yes_no"
     PART = "part"
     PARTS = "parts"
@@ -339,6 +340,7 @@ class ChartChange(BaseModel):
 def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
     from ehr_adapters.canonical.allergy import Allergy
+    from ehr_adapters.canonical.appointment import Appointment
     from ehr_adapters.canonical.medication import Medication
     from ehr_adapters.canonical.message import Message
     from ehr_adapters.canonical.note import Note
@@ -361,6 +363,7 @@ def _models() -> dict[str, type[ChartChange]]:
             Result,
             Task,
             Message,
+            Appointment,
             Questionnaire,
         )
     }

@@ -11,6 +11,7 @@ from typing import Any
 from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
 from ehr_adapters.canonical.r4.allergy import ALLERGY
+from ehr_adapters.canonical.r4.appointment import APPOINTMENT
 from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
@@ -27,6 +28,7 @@ from ehr_adapters.canonical.r4.parts import (
 from ehr_adapters.canonical.r4.people import about_whom, described, identity_of, visit_of
 from ehr_adapters.canonical.r4.problem import PROBLEM
 from ehr_adapters.canonical.r4.questionnaire import QUESTIONNAIRE
+from ehr_adapters.canonical.r4.result import RESULT
 from ehr_adapters.canonical.r4.task import TASK
 from ehr_adapters.canonical.r4.vitals import VITALS
 
@@ -54,8 +56,10 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "medication": MEDICATION,
     "order": ORDER,
     "vitals": VITALS,
+    "result": RESULT,
     "task": TASK,
     "message": MESSAGE,
+    "appointment": APPOINTMENT,
     "questionnaire": QUESTIONNAIRE,
 }
 

@@ -101,7 +101,7 @@ class Answer(Part):
 class Score(Part):
     """The score of the whole form, and how it is reckoned."""
 
-    value: Annotated[StrictInt, Column(label="Score", control=Control.LINE)]
+    value: Annotated[StrictInt, Column(label="Score", control=Control.NUMBER)]
     method: Annotated[
         SingleLine | None, Column(label="Reckoned by", control=Control.LINE, max_length=200)
     ] = None

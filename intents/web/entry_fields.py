@@ -53,7 +53,9 @@ def words_of(code: Mapping[str, Any]) -> str:
 
 # --- structured values ------------------------------------------------------------------------------------
 
-STRUCTURED = frozenset({Control.QUANTITY, Control.YES_NO, Control.PART, Control.PARTS})
+STRUCTURED = frozenset(
+    {Control.QUANTITY, Control.NUMBER, Control.YES_NO, Control.PART, Control.PARTS}
+)
 
 
 def structured_fields(spec: FieldSpec, value: Any) -> Iterator[tuple[str, forms.Field]]:
@@ -117,6 +119,8 @@ def _plain_fields(
     match column.control:
         case Control.QUANTITY:
             yield from _quantity_fields(column, value, name=name, label=label, required=required)
+        case Control.NUMBER:
+            yield name, forms.IntegerField(label=label, required=required, initial=value)
         case Control.YES_NO:
             yield (
                 name,
@@ -153,16 +157,27 @@ def _plain_fields(
         case Control.REFERENCE:
             return
         case _:
+            # An answer may be a code, an amount or a yes: its words are shown, another is not typed in.
+            fixed = isinstance(value, (Mapping, bool))
             yield (
                 name,
                 forms.CharField(
                     label=label,
                     required=required,
-                    initial=value or "",
+                    initial=_shown(value) if fixed else "" if value is None else value,
                     max_length=column.max_length,
+                    disabled=fixed,
                     strip=False,
                 ),
             )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if "code" in value:
+        return words_of(value)
+    return f"{value.get('value', '')} {units.unit_words(str(value.get('unit', '')))}".strip()
 
 
 def _quantity_fields(
@@ -216,6 +231,8 @@ def _plain_value(
     match column.control:
         case Control.QUANTITY:
             return _quantity_value(cleaned, name=name)
+        case Control.NUMBER:
+            return cleaned[name]
         case Control.YES_NO:
             return {"yes": True, "no": False}.get(cleaned[name])
         case _ if column.systems:
@@ -225,6 +242,10 @@ def _plain_value(
             return (code_of(key) if SEPARATOR in key else key) or None
         case Control.REFERENCE:
             return before
+        case _ if isinstance(before, (Mapping, bool)):
+            return before
+        case _ if isinstance(before, int) and str(cleaned[name]).strip().isdigit():
+            return int(cleaned[name])
         case _:
             return str(cleaned[name]).replace("\r\n", "\n").replace("\r", "\n") or None
 

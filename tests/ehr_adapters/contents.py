@@ -511,6 +511,67 @@ questionnaire_amend = _optional(
     },
 )
 
+measured = st.fixed_dictionaries(
+    {
+        "value": st.one_of(
+            st.integers(0, 900).map(str),
+            st.tuples(st.integers(0, 90), st.integers(0, 999)).map(lambda p: f"{p[0]}.{p[1]:03}"),
+        ),
+        "unit": st.sampled_from(["mmol/L", "mg/dL", "{INR}", "m[IU]/L", "mg/g{creat}", "%"]),
+    },
+    optional={"comparator": st.sampled_from(["<", "<=", ">=", ">"])},
+)
+result_value = st.one_of(
+    measured,
+    st.just({"system": codes.SNOMED, "code": "10828004", "display": "Positive"}),
+    st.sampled_from(["not detected", "see document", "1+ (trace)\nrepeat"]),
+)
+result_create = _optional(
+    {
+        "code": st.sampled_from(["2823-3", "2160-0", "4548-4", "6301-6"]),
+        "value": result_value,
+        "collected_at": instants.filter(lambda moment: moment < "2026-11-20"),
+        "performer": line,
+        "document": st.fixed_dictionaries({"source": line, "page": st.integers(1, 9999)}),
+    },
+    {
+        "range": line,
+        "flag": st.sampled_from(["low", "normal", "high", "critical"]),
+        "comment": comment,
+        "sensitivity": sensitivity,
+    },
+)
+
+_appointment_optional = {
+    "slot": ids.map(lambda value: f"Slot/{value}"),
+    "mode": st.sampled_from(["in-person", "telephone", "video"]),
+    "patient_told": st.booleans(),
+    "sensitivity": sensitivity,
+}
+appointment_type = st.one_of(st.sampled_from(["FOLLOWUP", "ROUTINE"]), line)
+places = ids.map(lambda value: f"Location/{value}")
+appointment_create = _optional(
+    {
+        "start": instants,
+        "minutes": st.integers(1, 1440),
+        "type": appointment_type,
+        "provider": people,
+    },
+    {**_appointment_optional, "location": places, "reason": comment},
+)
+appointment_update = _optional(
+    {},
+    {
+        "start": instants,
+        "minutes": st.integers(1, 1440),
+        "type": appointment_type,
+        "provider": people,
+        "location": st.one_of(st.none(), places),
+        "reason": st.one_of(st.none(), comment),
+        **{name: value for name, value in _appointment_optional.items() if name != "slot"},
+    },
+).filter(bool)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -530,6 +591,11 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("task", "update"): task_update,
     ("task", "cancel"): st.just({}),
     ("message", "create"): message_create,
+    ("appointment", "create"): appointment_create,
+    ("appointment", "update"): appointment_update,
+    ("appointment", "cancel"): _optional(
+        {}, {"cancel_reason": comment, "patient_told": st.booleans()}
+    ),
     ("questionnaire", "create"): questionnaire_create,
     ("questionnaire", "amend"): questionnaire_amend,
     ("allergy", "create"): allergy_create,
@@ -539,6 +605,8 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("vitals", "create"): vitals_create,
     ("vitals", "update"): vitals_update,
     ("vitals", "entered-in-error"): _optional({}, {"note": short_comment}),
+    ("result", "create"): result_create,
+    ("result", "comment"): st.fixed_dictionaries({"comment": comment}),
 }
 
 CANARY = "canary-of-the-payload"
@@ -612,6 +680,17 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "body": f"{CANARY} Please bring your diary to the next visit.",
         "carries": ["none"],
     },
+    ("appointment", "create"): {
+        "start": "2026-12-01T09:00:00-06:00",
+        "minutes": 20,
+        "type": "FOLLOWUP",
+        "provider": "Practitioner/pr-1",
+        "location": "Location/lo-1",
+        "mode": "video",
+        "reason": CANARY,
+    },
+    ("appointment", "update"): {"start": "2026-12-02T09:00:00-06:00", "reason": CANARY},
+    ("appointment", "cancel"): {"cancel_reason": CANARY},
     ("questionnaire", "create"): {
         "form": {
             "id": "http://clinic.example/Questionnaire/sleep",
@@ -658,4 +737,15 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "note": CANARY,
     },
     ("vitals", "entered-in-error"): {"note": CANARY},
+    ("result", "create"): {
+        "code": "2823-3",
+        "value": {"value": "5.10", "unit": "mmol/L"},
+        "range": "3.5 to 5.0 mmol/L",
+        "flag": "high",
+        "collected_at": "2026-11-18T07:40:00-06:00",
+        "performer": "St. Osric Hospital Laboratory",
+        "document": {"source": "Discharge summary, St. Osric Hospital", "page": 3},
+        "comment": CANARY,
+    },
+    ("result", "comment"): {"comment": CANARY},
 }

@@ -377,16 +377,93 @@ def questionnaire_response(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def potassium(**more: Any) -> dict[str, Any]:
+    def amount(value: int, **more: Any) -> dict[str, Any]:
+        return {
+            "value": value,
+            "unit": "mmol/L",
+            "system": "http://unitsofmeasure.org",
+            "code": "mmol/L",
+        } | more
+
+    return {
+        "resourceType": "Observation",
+        "id": "ob-2",
+        "meta": {"versionId": "3"},
+        "extension": [{"url": "urn:x", "valueDecimal": 1}],
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                        "code": "laboratory",
+                    }
+                ]
+            }
+        ],
+        "code": {
+            "coding": [
+                {"system": "http://loinc.org", "code": "2823-3", "display": "Potassium serum"}
+            ],
+            "text": "K",
+        },
+        "subject": {"reference": "Patient/pa-1"},
+        "effectiveDateTime": "2026-11-18T07:40:00-06:00",
+        "performer": [{"display": "Northgate Laboratory"}],
+        "valueQuantity": amount(5),
+        "interpretation": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+                        "code": "N",
+                    }
+                ]
+            }
+        ],
+        "referenceRange": [{"low": amount(3), "high": amount(5)}],
+        "note": [{"text": "first words", "authorString": "Laboratory"}],
+    } | more
+
+
+def appointment(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Appointment",
+        "id": "ap-1",
+        "meta": {"versionId": "5"},
+        "identifier": [{"system": "urn:clinic:appointments", "value": "771"}],
+        "status": "booked",
+        "appointmentType": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/v2-0276", "code": "ROUTINE"}
+            ]
+        },
+        "reasonCode": [{"text": "Blood pressure"}],
+        "start": "2026-12-03T10:00:00-06:00",
+        "end": "2026-12-03T10:15:00-06:00",
+        "minutesDuration": 15,
+        "comment": "Wheelchair",
+        "participant": [
+            {"actor": {"reference": "Patient/pa-1"}, "status": "accepted"},
+            {"actor": {"reference": "Practitioner/pr-1"}, "status": "accepted"},
+            {"actor": {"reference": "Practitioner/pr-2"}, "status": "tentative"},
+        ],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
     "problem": condition,
     "allergy": allergy,
     "vitals": blood_pressure,
+    "result": potassium,
     "medication": medication,
     "order": draft_order,
     "task": task,
     "message": communication,
+    "appointment": appointment,
     "questionnaire": questionnaire_response,
 }
 

@@ -65,6 +65,7 @@ WITHOUT_ELEMENT = {
     ("note", "patient_release"),
     ("medication", "entry"),
     ("medication", "taken"),
+    ("appointment", "patient_told"),
     ("message", "carries"),
     ("message", "reply_allowed"),
 }

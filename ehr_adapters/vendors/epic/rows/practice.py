@@ -8,12 +8,16 @@ from ehr_adapters.vendors.epic.rows.acts import bounds, by_hand
 _TASKS = "Epic's FHIR R4 CapabilityStatement and API list: Task is read, and updated in one workflow only"
 _MESSAGES = "Epic's API list: Communication create is listed for one community workflow, not for patient messages"
 _QUESTIONNAIRES = "Epic QuestionnaireResponse.Create, specification 10023"
+_APPOINTMENTS = "Epic's API list: appointments are booked by the STU3 operation $book only, one slot after a search"
 
 PLACES: dict[str, str] = {
     "task": "In Basket, New Msg, Staff Message or Patient Call with a due date",
     "task update": "In Basket: open the message of the task",
     "questionnaire": "Screenings activity of the visit: the assigned questionnaire",
     "questionnaire amend": "Screenings activity: open the questionnaire, Edit",
+    "appointment": "Schedule: the patient's Appts, Make Appointment",
+    "appointment update": "Schedule: open the appointment, Change or Reschedule",
+    "appointment cancel": "Schedule: open the appointment, Cancel",
     "message": "In Basket, New Msg, Patient Message",
     "task cancel": "In Basket: open the message of the task, Done",
 }
@@ -26,6 +30,9 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         by_hand("task", "update", "change a task", source=_TASKS),
         by_hand("task", "cancel", "cancel a task", source=_TASKS),
         by_hand("message", "create", "write to a patient", source=_MESSAGES),
+        by_hand("appointment", "create", "book an appointment", source=_APPOINTMENTS),
+        by_hand("appointment", "update", "move an appointment", source=_APPOINTMENTS),
+        by_hand("appointment", "cancel", "cancel an appointment", source=_APPOINTMENTS),
         # Whether the identifier comes back is not known, so equal answers are a candidate, no proof.
         Capability(
             kind="questionnaire",

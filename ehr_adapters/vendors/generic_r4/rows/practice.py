@@ -8,6 +8,7 @@ from ehr_adapters.vendors.generic_r4.rows.acts import change, create
 PLACES: dict[str, str] = {
     "task": "the practice's task list",
     "questionnaire": "the patient's questionnaires",
+    "appointment": "the schedule: the patient's appointments",
     "message": "a new message in the patient's portal messages",
 }
 
@@ -27,6 +28,10 @@ def rows(settings: Any) -> tuple[Capability, ...]:
             retry=RetryClass.S6,
             not_carried=("/reply_allowed",),
         ),
+        create("appointment", **filed, not_carried=("/patient_told",)),
+        # One update moves it: the new time is taken and the old one free in the same act.
+        change("appointment", "update", **filed, not_carried=("/patient_told",)),
+        change("appointment", "cancel", **filed, not_carried=("/patient_told",)),
         create("questionnaire", **filed),
         change("questionnaire", "amend", **filed),
     )
