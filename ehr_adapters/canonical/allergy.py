@@ -72,6 +72,7 @@ class Allergy(ChartChange):
     kind: ClassVar[str] = "allergy"
     label: ClassVar[str] = "Allergy"
     fhir_type: ClassVar[str] = "AllergyIntolerance"
+    names: ClassVar[tuple[str, str] | tuple[()]] = ("allergy", "allergies")
     named_by: ClassVar[tuple[str, ...]] = ("substance",)
     brief: ClassVar[tuple[str, ...]] = (
         "substance",

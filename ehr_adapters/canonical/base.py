@@ -35,6 +35,7 @@ from ehr_adapters.canonical.declaration import (
     Owner,
     Risk,
     all_kinds,
+    change_risk,
     fhir_type,
     fhir_type_of,
     fhir_types,
@@ -43,6 +44,7 @@ from ehr_adapters.canonical.declaration import (
     interactions,
     kind_label,
     kind_model,
+    kind_names,
     makes_entry,
 )
 from ehr_adapters.canonical.parsing import parse_change, read_change
@@ -65,6 +67,7 @@ __all__ = [
     "Risk",
     "Segment",
     "all_kinds",
+    "change_risk",
     "changed_fields",
     "comparison_json",
     "comparison_key",
@@ -79,6 +82,7 @@ __all__ = [
     "json_schema",
     "kind_label",
     "kind_model",
+    "kind_names",
     "makes_entry",
     "normal_text",
     "parse_change",

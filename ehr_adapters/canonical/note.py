@@ -113,6 +113,7 @@ class Note(ChartChange):
     label: ClassVar[str] = "Note"
     fhir_type: ClassVar[str] = "DocumentReference"
     author_field: ClassVar[str] = "author"
+    approval_risk: ClassVar[Risk | None] = Risk.MEDIUM
     named_by: ClassVar[tuple[str, ...]] = ("type",)
     brief: ClassVar[tuple[str, ...]] = ("type", "status", "date")
 

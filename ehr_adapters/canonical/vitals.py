@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -22,7 +22,12 @@ from ehr_adapters.canonical.declaration import (
     Owner,
     Risk,
 )
-from ehr_adapters.canonical.of_every_kind import SAYS_NOTHING, EncounterField, SensitivityField
+from ehr_adapters.canonical.of_every_kind import (
+    CLOCKS,
+    SAYS_NOTHING,
+    EncounterField,
+    SensitivityField,
+)
 from ehr_adapters.canonical.types import Code, Entries, Instant, Part, Quantity, Text
 
 BLOOD_PRESSURE = "85354-9"
@@ -37,8 +42,6 @@ BODY_MASS_INDEX = "39156-5"
 OXYGEN_SATURATION = "59408-5"
 HEAD = "9843-4"
 NOTE_LENGTH = 254
-# Clocks of devices, EHR and portal differ a little.
-CLOCKS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Vitals(ChartChange):
     kind: ClassVar[str] = "vitals"
     label: ClassVar[str] = "Vital signs"
     fhir_type: ClassVar[str] = "Observation"
+    names: ClassVar[tuple[str, str] | tuple[()]] = ("set of vital signs", "sets of vital signs")
+    approval_risk: ClassVar[Risk | None] = Risk.MEDIUM
     named_by: ClassVar[tuple[str, ...]] = ("readings",)
     brief: ClassVar[tuple[str, ...]] = ("readings", "effective_at", "status")
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from ehr_adapters.canonical.base import kind_names
 from intents.lifecycle import State
 from intents.pipeline import presentation
 from intents.web.wording import counted
@@ -73,7 +74,10 @@ def sentence(seen: presentation.ReviewPage) -> list[Part]:
             parts += [
                 Part("; " if parts else ""),
                 Part(verb if parts else verb.capitalize()),
-                Part(counted(number, f"{adjective}{kind}"), strong=True),
+                Part(
+                    counted(number, *(f"{adjective}{name}" for name in kind_names(kind))),
+                    strong=True,
+                ),
             ]
         if mine and finality == "staged":
             parts.append(Part(" into the EHR’s waiting list"))

@@ -16,6 +16,7 @@ from ehr_adapters.canonical.base import (
     FieldSpec,
     Interaction,
     Risk,
+    change_risk,
     changed_fields,
     fields,
     kind_label,
@@ -254,7 +255,7 @@ def _said(spec: FieldSpec, value: Any) -> str:
 
 
 _WEIGHT = ("", "low", "med", "high", "dual", "stop")
-_RISK: dict[str, str] = {Risk.LOW: "low", Risk.MEDIUM: "med", Risk.HIGH: "high"}
+_RISK: dict[Risk, str] = {Risk.LOW: "low", Risk.MEDIUM: "med", Risk.HIGH: "high"}
 
 
 def _risk(intent: Intent, changed: list[FieldSpec]) -> str:
@@ -264,11 +265,9 @@ def _risk(intent: Intent, changed: list[FieldSpec]) -> str:
         return "stop" if intent.tier else ""
     if intent.tier == Tier.DUAL_APPROVAL:
         return "dual"
-    if intent.interaction in (Interaction.AMEND, Interaction.ENTERED_IN_ERROR):
-        return "high"
-    if intent.change_kind == "note":
-        return "med"
-    return heaviest([_RISK[spec.risk] for spec in changed]) or "low"
+    return _RISK[
+        change_risk(intent.change_kind, intent.interaction, [spec.name for spec in changed])
+    ]
 
 
 def heaviest(risks: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Whose chart it is, from the portal's own read of the EHR, and how names and dates are written."""
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from ehr_adapters.contract import Baseline, NameAlikes, PatientIdentity, Snapshot
 from intents.pipeline.presentation.page import Banner
@@ -30,6 +31,15 @@ def day(text: str) -> str:
     return text
 
 
+def moment(text: str, *, zone: ZoneInfo) -> str:
+    """An instant in the organisation's own time, "20-Nov-2026 12:36"; what is no instant, as a day."""
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{then.astimezone(zone):%d-%b-%Y %H:%M}" if then.tzinfo else day(text)
+
+
 def age(*, birth_date: str, at: datetime) -> str:
     """Years, months under two years, weeks under two months; "" where the date is partial."""
     if len(birth_date) != 10:
@@ -45,7 +55,9 @@ def age(*, birth_date: str, at: datetime) -> str:
     return f"{months}m" if months < 24 else f"{months // 12}y"
 
 
-def draw_banner(*, baseline: Baseline, alikes: NameAlikes | None, ehr: str, at: datetime) -> Banner:
+def draw_banner(
+    *, baseline: Baseline, alikes: NameAlikes | None, ehr: str, zone: ZoneInfo, at: datetime
+) -> Banner:
     """The patient banner: the same order on every page."""
     identity = baseline.identity
     if identity is None:
@@ -63,7 +75,7 @@ def draw_banner(*, baseline: Baseline, alikes: NameAlikes | None, ehr: str, at: 
         allergy_text=text,
         allergy_unknown=unknown,
         destination=f"Writes to {ehr}",
-        visit=visit_words(baseline),
+        visit=visit_words(baseline, zone=zone),
         alike=_alike(alikes, identity),
     )
 
@@ -72,7 +84,7 @@ def _allergies(baseline: Baseline) -> tuple[str, str, bool]:
     """CUI's four answers: a list, none known, not recorded, unavailable. Silence is never "none"."""
     if any(u.what == "allergies" for u in baseline.unreadable):
         return "Allergies", "unavailable", True
-    entries = [s for s in baseline.neighbourhood if s.resource_type == "AllergyIntolerance"]
+    entries = baseline.context("allergies")
     if not entries:
         return "Allergies", "not recorded", True
     if all(_NO_KNOWN_ALLERGY.encode() in s.raw for s in entries):
@@ -100,14 +112,13 @@ def _allergy(snapshot: Snapshot) -> str:
     return f"{words}, {', '.join(unusual)}" if unusual else words
 
 
-def visit_words(baseline: Baseline) -> str:
+def visit_words(baseline: Baseline, *, zone: ZoneInfo) -> str:
+    """When the visit began, in the organisation's own time, and with whom."""
     visit = baseline.visit
     if visit is None:
         return ""
-    start = day(visit.start[:10])
-    time = visit.start[11:16]
     who = f", {display(baseline.practitioner)}" if baseline.practitioner else ""
-    return f"Visit {start} {time}{who}".replace("  ", " ").strip()
+    return f"Visit {moment(visit.start, zone=zone)}{who}".replace("  ", " ").strip()
 
 
 def _alike(alikes: NameAlikes | None, identity: PatientIdentity) -> str:

@@ -14,6 +14,7 @@ from intents.pipeline.presentation.banner import NotPresentable, draw_banner
 from intents.pipeline.presentation.cards import RISK_OF_TIER, draw_card, highest
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import ReviewPage
+from intents.pipeline.presentation.saying import zone_of
 
 
 def build(*, proposal: Proposal, at: datetime) -> ReviewPage:
@@ -68,7 +69,9 @@ def _build(proposal: Proposal, *, at: datetime) -> ReviewPage:
     first = opened[0]
     return ReviewPage(
         proposal_id=str(proposal.pk),
-        banner=draw_banner(baseline=first.baseline, alikes=first.alikes, ehr=ehr, at=at),
+        banner=draw_banner(
+            baseline=first.baseline, alikes=first.alikes, ehr=ehr, zone=zone_of(first), at=at
+        ),
         cards=cards,
         tier=tier.value,
         risk=RISK_OF_TIER.get(tier) or highest(card.risk for card in cards),

@@ -1,6 +1,7 @@
 """One change as a card: what the frozen bytes say, beside the chart and the quoted sources."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from ehr_adapters.canonical import base as canonical
@@ -9,7 +10,7 @@ from intents.lifecycle import State, Tier
 from intents.models import EvidenceItem, Finding, Intent
 from intents.pipeline import gateway
 from intents.pipeline.presentation import quoting
-from intents.pipeline.presentation.banner import day, display, visit_words
+from intents.pipeline.presentation.medicines import dose_sentences
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import (
     Card,
@@ -20,6 +21,7 @@ from intents.pipeline.presentation.page import (
     SectionView,
     Statement,
 )
+from intents.pipeline.presentation.saying import context_entry, value_words, zone_of
 from intents.pipeline.presentation.texts import draw_sections, left_out_statements
 from intents.pipeline.support.sentences import statements as statement_spans
 from intents.queries.status import finality_sentence
@@ -76,7 +78,8 @@ def draw_card(
     )
     left_out = left_out_statements(one, sources=sources, numbers=numbers)
     statement_checks = tuple(s.check for s in (*statements, *left_out) if s.check)
-    remarks = tuple(r.sentence for r in one.plan.remarks) if one.plan else ()
+    remarks = dose_sentences(one, after, ehr=ehr)
+    remarks += tuple(r.sentence for r in one.plan.remarks) if one.plan else ()
     risk = _card_risk(one, rows)
     finality = one.plan.finality.value if one.plan else ""
     return Card(
@@ -159,28 +162,13 @@ def _rows(one: OpenedChange, after: Mapping[str, Any]) -> tuple[Row, ...]:
             Row(
                 name=spec.name,
                 label=spec.label,
-                now=_words(one, spec.name, now),
-                will_be=_words(one, spec.name, will),
+                now=value_words(one, spec.name, now),
+                will_be=value_words(one, spec.name, will),
                 changed=not canonical.same_value(kind, spec.name, now, will),
                 risk=spec.risk.value,
             )
         )
     return tuple(out)
-
-
-def _words(one: OpenedChange, name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if name == "encounter" and one.baseline.visit and str(value).endswith(one.baseline.visit.id):
-        return visit_words(one.baseline)
-    if name == one.change.author_field and one.baseline.practitioner:
-        return display(one.baseline.practitioner) or str(value)
-    spec = canonical.field_spec(one.intent.change_kind, name)
-    if spec.control is canonical.Control.INSTANT:
-        return f"{day(str(value)[:10])} {str(value)[11:16]}"
-    if spec.control is canonical.Control.DATE:
-        return day(str(value))
-    return canonical.words(one.intent.change_kind, name, value)
 
 
 def _field_checks(one: OpenedChange, rows: Sequence[Row], *, is_new: bool) -> tuple[Check, ...]:
@@ -194,7 +182,9 @@ def _field_checks(one: OpenedChange, rows: Sequence[Row], *, is_new: bool) -> tu
         if r.changed and r.risk == "H" and r.name not in ("encounter", "sensitivity")
     ]
     if is_new:
-        words = ", ".join(r.will_be for r in high if r.name != "category")
+        named = canonical.kind_model(one.intent.change_kind).named_by
+        told = [r for r in rows if r.changed and (r in high or (high and r.name in named))]
+        words = ", ".join(r.will_be for r in told if r.name != "category")
         if not words:
             return ()
         return (Check(key=f"{ref}:entry", need=words, label=f"{_capital(words)}, is right"),)
@@ -254,7 +244,8 @@ def _label(one: OpenedChange, path: str) -> str:
 
 
 def _general_findings(one: OpenedChange) -> list[Finding]:
-    return [f for f in one.findings if "#" not in f.expression]
+    # Who else could be meant stands over the whole page.
+    return [f for f in one.findings if "#" not in f.expression and f.code != "name-alike"]
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -263,11 +254,13 @@ def _general_findings(one: OpenedChange) -> list[Finding]:
 def _heading(one: OpenedChange, after: Mapping[str, Any]) -> str:
     kind, interaction = one.intent.change_kind, one.intent.interaction
     if kind == "note":
-        name = _words(one, "type", after.get("type") or one.now.get("type")) or "note"
+        name = value_words(one, "type", after.get("type") or one.now.get("type")) or "note"
         return {"create": f"{name}, new", "amend": f"Addendum to {name}"}.get(interaction, name)
     model = canonical.kind_model(kind)
     said = {**one.now, **after}
-    name = ", ".join(_words(one, n, said[n]) for n in model.named_by if said.get(n) is not None)
+    name = ", ".join(
+        value_words(one, n, said[n]) for n in model.named_by if said.get(n) is not None
+    )
     act = _ACTS.get(interaction, "").format(kind=model.label)
     return f"{act or model.label}: {name}" if name else act or model.label
 
@@ -292,11 +285,10 @@ def _card_risk(one: OpenedChange, rows: Sequence[Row]) -> str:
         special = RISK_OF_TIER.get(Tier(one.verdict.tier))
         if special:
             return special
-    if one.intent.interaction in ("amend", "entered-in-error"):
-        return "high"
-    if one.intent.change_kind == "note":
-        return "med"
-    return highest(_RISK_WORDS[r.risk] for r in rows if r.changed)
+    changed = [r.name for r in rows if r.changed]
+    return _RISK_WORDS[
+        canonical.change_risk(one.intent.change_kind, one.intent.interaction, changed)
+    ]
 
 
 def highest(risks: Iterable[str]) -> str:
@@ -306,50 +298,53 @@ def highest(risks: Iterable[str]) -> str:
 
 def _author(one: OpenedChange, after: Mapping[str, Any]) -> str:
     field = one.change.author_field
-    return _words(one, field, after[field]) if after.get(field) else ""
+    return value_words(one, field, after[field]) if after.get(field) else ""
+
+
+# What a prescriber looks at beside a medicine or an order: LOINC codes of potassium, creatinine, eGFR (by
+# four formulas), INR and haemoglobin A1c.
+_BESIDE_MEDICINES = (
+    "2823-3", "2160-0", "62238-1", "33914-3", "48642-3", "98979-8", "6301-6", "4548-4",
+)  # fmt: skip
+_MOST_ENTRIES = 12
 
 
 def _context(one: OpenedChange) -> tuple[ContextEntry, ...]:
-    """What the chart holds beside the change: entries of the same kind, newest first."""
-    entries = one.baseline.neighbours(one.intent.change_kind)
-    target = one.baseline.target.reference if one.baseline.target else ""
-    beside = canonical.makes_entry(one.intent.change_kind, one.intent.interaction)
-    out = []
-    for snapshot in entries:
-        if snapshot.reference == target and not beside:
-            continue
-        out.append(_context_entry(one.intent.change_kind, snapshot))
-    if beside and one.baseline.target and target not in {s.reference for s in entries}:
-        out.insert(0, _context_entry(one.intent.change_kind, one.baseline.target))
-    return tuple(out[:12])
-
-
-def _context_entry(kind: str, snapshot: Snapshot) -> ContextEntry:
-    """An entry of the chart in words: its own fields where the portal knows the kind."""
-    if kind != "note":
-        parts = [
-            canonical.words(kind, name, snapshot.canonical[name])
-            for name in canonical.kind_model(kind).brief
-            if snapshot.canonical.get(name) is not None
+    """What the chart holds beside the change: entries of the same kind, newest first, and what matters to it."""
+    zone = zone_of(one)
+    entries = [*one.baseline.neighbours(one.intent.change_kind)]
+    target = one.baseline.target
+    if target is not None and one.intent.interaction == "amend":
+        entries = [target, *(e for e in entries if e.reference != target.reference)]
+    elif target is not None:
+        entries = [e for e in entries if e.reference != target.reference]
+    out = [context_entry(each, zone=zone) for each in entries]
+    if one.intent.change_kind in {"medication", "order"}:
+        out += [
+            context_entry(each, zone=zone, label="Result")
+            for each in _newest_results(one.baseline.context("results"))
         ]
-        return ContextEntry(
-            label=canonical.kind_label(kind),
-            words=", ".join(parts) or display(snapshot) or snapshot.reference,
-        )
-    note = snapshot.canonical
-    parts = [
-        canonical.words("note", name, note[name])
-        for name in ("type", "status")
-        if note.get(name) is not None
-    ]
-    if note.get("date"):
-        parts.append(day(str(note["date"])[:10]))
-    text = "\n\n".join(f"{s['title']}\n{s['text']}" for s in note.get("sections", ()))
-    return ContextEntry(
-        label="Note",
-        words=", ".join(parts) or display(snapshot) or snapshot.reference,
-        long_text=text,
-    )
+    return tuple(out[:_MOST_ENTRIES])
+
+
+def _newest_results(results: Iterable[Snapshot]) -> Iterable[Snapshot]:
+    """The newest of each test that a prescriber looks at, in the order of the list."""
+    newest: dict[str, Snapshot] = {}
+    for each in results:
+        code = (each.canonical.get("code") or {}).get("code", "")
+        if code in _BESIDE_MEDICINES:
+            held = newest.get(code)
+            if held is None or _taken(held) < _taken(each):
+                newest[code] = each
+    return [newest[code] for code in _BESIDE_MEDICINES if code in newest]
+
+
+def _taken(result: Snapshot) -> datetime:
+    try:
+        then = datetime.fromisoformat(str(result.canonical.get("collected_at", "")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return then if then.tzinfo else then.replace(tzinfo=UTC)
 
 
 def _capital(words: str) -> str:
