@@ -7,35 +7,30 @@ key_file, connection, patient (id, family, birth_date, given, sex, mrn) and enco
 import argparse
 import json
 import sys
-import time
-import uuid
 from pathlib import Path
 from typing import Any
 
-from examples.scribe import client, composing, transcript
+from examples import portal_client as client
+from examples.scribe import composing, transcript
 
 MISTAKES = (
     transcript.UnableToReadConsultation,
     composing.NothingToDraft,
     client.PortalRefused,
     client.UnableToReachPortal,
+    client.SettingsIncomplete,
 )
-UNDER_WAY = {"DRAFTED", "VALIDATED"}
-
-
-class SettingsIncomplete(Exception):
-    """The scribe was not told where to send the draft."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 if every consultation became a draft; each mistake is one plain sentence."""
     options = _options(arguments)
     try:
-        settings = _settings(options.settings)
+        settings = client.read_settings(options.settings)
         consultations = _consultations(options.files, options.row)
-        portal = None if options.dry_run else _portal(settings)
+        portal = None if options.dry_run else client.portal_of(settings)
         taken = None if portal is None else _destination(portal=portal, settings=settings)
-    except (*MISTAKES, SettingsIncomplete) as mistake:
+    except MISTAKES as mistake:
         print(mistake, file=sys.stderr)
         return 1
     several = len(consultations) > 1
@@ -55,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
                 elif portal is None:
                     print(composing.as_text(body), flush=True)
                 if portal is not None:
-                    print(_send(portal=portal, body=body, wait=options.wait), flush=True)
+                    print(client.send(portal=portal, body=body, wait=options.wait), flush=True)
                 made += 1
         except MISTAKES as mistake:
             print(mistake, file=sys.stderr)
@@ -86,19 +81,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _settings(name: str | None) -> dict[str, Any]:
-    if name is None:
-        return {}
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        settings = json.loads(text)
-    except (OSError, ValueError):
-        raise SettingsIncomplete("The scribe's settings cannot be read as JSON.") from None
-    if not isinstance(settings, dict):
-        raise SettingsIncomplete("The scribe's settings are not a JSON object.")
-    return settings
-
-
 def _consultations(files: list[Path], row: str | None) -> list[Any]:
     """One reader for each consultation; a file that is not there is said at once."""
     for path in files:
@@ -111,25 +93,9 @@ def _consultations(files: list[Path], row: str | None) -> list[Any]:
     return [lambda group=group: transcript.read(paths=group, row=row) for group in groups]
 
 
-def _portal(settings: dict[str, Any]) -> client.Portal:
-    missing = [
-        name
-        for name in ("portal", "token_url", "client_id", "key_file", "connection", "patient")
-        if not settings.get(name)
-    ]
-    if missing:
-        raise SettingsIncomplete(f"The scribe's settings lack {', '.join(missing)}.")
-    return client.Portal(
-        origin=settings["portal"],
-        token_url=settings["token_url"],
-        client_id=settings["client_id"],
-        key_file=Path(settings["key_file"]),
-    )
-
-
 def _destination(*, portal: client.Portal, settings: dict[str, Any]) -> dict[str, bool]:
     """Whether the connection takes notes and problems today, and as what."""
-    portal.note_schema()
+    portal.schema("note")
     for connection in portal.connections():
         if connection["connection"] == settings["connection"]:
             accepted = {
@@ -148,21 +114,6 @@ def _destination(*, portal: client.Portal, settings: dict[str, Any]) -> dict[str
                 "provisional": problem is not None and problem["finality"].lower() == "staged",
             }
     raise client.PortalRefused(f"This agent has no connection named {settings['connection']}.")
-
-
-def _send(*, portal: client.Portal, body: dict[str, Any], wait: float) -> str:
-    answer = portal.propose(body=body, key=str(uuid.uuid4()))
-    until = time.monotonic() + wait
-    while time.monotonic() < until:
-        changes = portal.proposal(proposal_id=answer["id"])["changes"]
-        if not {change["state"] for change in changes} & UNDER_WAY:
-            for change in changes:
-                print(
-                    f"{change['kind']}: {change['state'].lower().replace('_', ' ')} {change['reason']}".rstrip()
-                )
-            break
-        time.sleep(0.5)
-    return portal.address(proposal_id=answer["id"])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Everything is made through the same mutators that the admin uses, and is in the 
 """
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -37,8 +38,10 @@ from intents.management.keypairs import make_key_pair
 
 WORKSPACE = "Northgate Health"
 AGENT = "Visit scribe"
+CLERK = "Hand-over clerk"
 INSTALLATION = Actor(kind=ActorKind.INSTALLATION, id="system:installation", name="Installation")
 CONSULTATIONS = Path("examples") / "consultations"
+HANDOVERS = Path("examples") / "handovers"
 
 
 class PracticeUnreachable(Exception):
@@ -101,6 +104,26 @@ _SCOPES = (
     "system/DocumentReference.c", "system/DocumentReference.u",
     "system/Condition.c", "system/Condition.u",
 )  # fmt: skip
+_CLERK_SCOPES = (
+    "system/AllergyIntolerance.c", "system/Observation.c", "system/MedicationStatement.c",
+    "system/ServiceRequest.c", "system/Task.c",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleAgent:
+    """One of the example agents: what it may ask for, and what stands for its model."""
+
+    name: str
+    model: str
+    scopes: tuple[str, ...]
+    key: str
+
+
+EXAMPLE_AGENTS = (
+    ExampleAgent(AGENT, "transparent-rules", _SCOPES, "visit-scribe.pem"),
+    ExampleAgent(CLERK, "hand-over-rules", _CLERK_SCOPES, "hand-over-clerk.pem"),
+)
 
 
 def furnish(*, portal: str, practice: str, folder: Path) -> bool:
@@ -113,9 +136,9 @@ def furnish(*, portal: str, practice: str, folder: Path) -> bool:
     with transaction.atomic():
         if tenant is None:
             tenant = open_clinic(practice=practice, directory=directory, at=at)
-            agent_key = folder / "agents" / "visit-scribe.pem"
             with tenant_context(tenant.pk):
-                admit_scribe(tenant=tenant, key_file=agent_key, at=at)
+                for example in EXAMPLE_AGENTS:
+                    admit(example, tenant=tenant, folder=folder, at=at)
         else:
             with tenant_context(tenant.pk):
                 _move_connections(practice=practice, at=at)
@@ -200,21 +223,22 @@ def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> Ehr
     )
 
 
-def admit_scribe(*, tenant: Tenant, key_file: Path, at: datetime) -> AgentCredential:
-    """The example agent: suggest lane, notes and problems on every connection."""
+def admit(example: ExampleAgent, *, tenant: Tenant, folder: Path, at: datetime) -> AgentCredential:
+    """An example agent: the suggest lane, its scopes on every connection, a key pair of its own."""
+    key_file = folder / "agents" / example.key
     key_file.unlink(missing_ok=True)
     owner = User.objects.get(email="dahl@northgate.example")
-    agent = Agent.admit(tenant=tenant, name=AGENT, owner=owner, actor=INSTALLATION, at=at)
+    agent = Agent.admit(tenant=tenant, name=example.name, owner=owner, actor=INSTALLATION, at=at)
     AgentRelease.approve(
         agent=agent,
         version="1.0",
-        model_name="transparent-rules",
+        model_name=example.model,
         model_version="1",
         actor=INSTALLATION,
         at=at,
     )
     for connection in EhrConnection.objects.all():
-        for scope in _SCOPES:
+        for scope in example.scopes:
             ScopeGrant.grant(
                 agent=agent,
                 connection=connection,
@@ -250,22 +274,35 @@ def _write_state(
     *, portal: str, practice: str, folder: Path, tenant: Tenant, directory: Mapping[str, Any]
 ) -> None:
     """`demo.json`: what `manage.py visit` needs to find the demo. Made-up patients only."""
-    credential = AgentCredential.objects.get(agent__name=AGENT, revoked_at__isnull=True)
+    credentials = {
+        credential.agent.name: credential
+        for credential in AgentCredential.objects.filter(revoked_at__isnull=True).select_related(
+            "agent"
+        )
+    }
     state = {
         "portal": portal,
         "practice": practice,
         "tenant": str(tenant.pk),
         "agents": {
-            AGENT: {
-                "client_id": str(credential.pk),
-                "key_file": str(folder / "agents" / "visit-scribe.pem"),
+            example.name: {
+                "client_id": str(credentials[example.name].pk),
+                "key_file": str(folder / "agents" / example.key),
                 "token_url": f"{portal}/oauth/token",
             }
+            for example in EXAMPLE_AGENTS
+            if example.name in credentials
         },
         "connections": {front.vendor: front.name for front in FRONTS},
         "default_agent": AGENT,
         "default_connection": FRONTS[0].name,
         "patients": {front.name: patients(directory, front.vendor) for front in FRONTS},
+        "staff": {
+            front.name: {
+                name: one["practitioner"] for name, one in directory[front.vendor]["staff"].items()
+            }
+            for front in FRONTS
+        },
     }
     path = folder / "demo.json"
     path.write_text(json.dumps(state, indent=2), encoding="utf-8")
@@ -296,24 +333,56 @@ def _practitioner(directory: Mapping[str, Any], vendor: str, key: str) -> str:
 
 
 def visits() -> list[list[str]]:
-    """The arguments of `visit` for each consultation of the demo."""
-    manifest = json.loads(
-        (settings.BASE_DIR / CONSULTATIONS / "manifest.json").read_text(encoding="utf-8")
-    )
+    """The commands that send in the demo's drafts: a consultation or a hand-over sheet each."""
     state = json.loads((settings.VAR_DIR / "demo.json").read_text(encoding="utf-8"))
     names = {front.kind: front.name for front in FRONTS}
-    out = []
-    for entry in manifest["consultations"] if isinstance(manifest, dict) else manifest:
+
+    def destination(entry: Mapping[str, str]) -> list[str]:
         connection = names[entry["connection"]]
         patient = next(p for p in state["patients"][connection] if p["logical"] == entry["patient"])
-        out.append(
-            [
-                "--transcript", str(settings.BASE_DIR / CONSULTATIONS / entry["file"]),
-                "--connection", connection,
-                "--patient", patient["id"],
-            ]
-        )  # fmt: skip
+        return ["--connection", connection, "--patient", patient["id"]]
+
+    out = []
+    for entry in _manifest(CONSULTATIONS)["consultations"]:
+        file = settings.BASE_DIR / CONSULTATIONS / entry["file"]
+        out.append(["visit", "--transcript", str(file), *destination(entry)])
+    for entry in _manifest(HANDOVERS)["sheets"]:
+        connection = names[entry["connection"]]
+        file = _filled(
+            settings.BASE_DIR / HANDOVERS / entry["file"],
+            copy=settings.VAR_DIR / "handovers" / connection / entry["file"],
+            staff=state["staff"][connection],
+            at=timezone.now(),
+        )
+        out.append(["hand_over", "--sheet", str(file), *destination(entry)])
     return out
+
+
+_STAFF = re.compile(r"\{staff:(?P<name>[a-z_]+)\}")
+
+
+def _manifest(folder: Path) -> Any:
+    return json.loads((settings.BASE_DIR / folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+_MOMENT = re.compile(r"\{(?P<from>T|day)(?P<count>[+-][0-9]+)(?P<unit>min|d)?\}")
+
+
+def _filled(sheet: Path, *, copy: Path, staff: Mapping[str, str], at: datetime) -> Path:
+    """A copy of a sheet for one EHR: moments counted from `at` ("{T-30min}" a time, "{day+14}" a day), and
+    people under their ids there ("{staff:nurse}")."""
+
+    def moment(found: re.Match[str]) -> str:
+        count = int(found["count"])
+        span = timedelta(minutes=count) if found["unit"] == "min" else timedelta(days=count)
+        then = (at + span).replace(microsecond=0)
+        return then.date().isoformat() if found["from"] == "day" else then.isoformat()
+
+    text = _MOMENT.sub(moment, sheet.read_text(encoding="utf-8"))
+    text = _STAFF.sub(lambda found: staff[found["name"]], text)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
 def call(practice: str, method: str, name: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.scribe import client
+from examples import portal_client as client
 from tests.examples.portal import PROPOSAL_ID, FakePortal, running
 
 pytestmark = pytest.mark.once

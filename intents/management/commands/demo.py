@@ -190,11 +190,11 @@ def _ready(portal: str) -> bool:
 
 
 def _seed_drafts(parts: Supervisor) -> None:
-    """The example agent sends the clinic's consultations through the public API."""
+    """The example agents send the clinic's consultations and hand-over sheets through the public API."""
     for arguments in clinic.visits():
         parts.check()
         done = subprocess.run(
-            python(str(settings.BASE_DIR / "manage.py"), "visit", *arguments),
+            python(str(settings.BASE_DIR / "manage.py"), *arguments),
             env=os.environ,
             capture_output=True,
             text=True,
@@ -202,6 +202,4 @@ def _seed_drafts(parts: Supervisor) -> None:
         )
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines()
-            raise PartEnded(
-                f"A consultation could not be sent in: {lines[-1] if lines else 'no answer'}"
-            )
+            raise PartEnded(f"A draft could not be sent in: {lines[-1] if lines else 'no answer'}")

@@ -1,5 +1,11 @@
-"""The portal's public API as an agent uses it: sign in, ask what is accepted, propose, look what became of it."""
+"""The portal's public API as an agent uses it: sign in, ask what is accepted, propose, look what became of it.
 
+Settings are a JSON object: portal, token_url, client_id, key_file, connection, patient (id, family,
+birth_date, given, sex, mrn) and encounter.
+"""
+
+import json
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -11,6 +17,7 @@ import requests
 TIMEOUT = (5, 60)
 PATIENCE = 4  # attempts of one request
 LONGEST_WAIT = 30  # seconds between two attempts
+_UNDER_WAY = {"DRAFTED", "VALIDATED"}
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -20,6 +27,10 @@ class UnableToReachPortal(Exception):
 
 class PortalRefused(Exception):
     """The portal's own sentence why it did not take the request."""
+
+
+class SettingsIncomplete(Exception):
+    """The agent was not told where to send its drafts."""
 
 
 class Portal:
@@ -39,12 +50,12 @@ class Portal:
         answer: list[dict[str, Any]] = self._call("GET", "/api/v1/connections")["connections"]
         return answer
 
-    def note_schema(self) -> dict[str, Any]:
-        """What a note must look like, from `GET /api/v1/kinds`."""
-        kinds = {kind["kind"] for kind in self._call("GET", "/api/v1/kinds")["kinds"]}
-        if "note" not in kinds:
-            raise PortalRefused("The portal knows no notes.")
-        return self._call("GET", "/api/v1/kinds/note/schema")
+    def schema(self, kind: str) -> dict[str, Any]:
+        """What a change of this kind must look like, from `GET /api/v1/kinds`."""
+        kinds = {each["kind"] for each in self._call("GET", "/api/v1/kinds")["kinds"]}
+        if kind not in kinds:
+            raise PortalRefused(f"The portal knows no {kind}.")
+        return self._call("GET", f"/api/v1/kinds/{kind}/schema")
 
     def propose(self, *, body: dict[str, Any], key: str) -> dict[str, Any]:
         """Send a proposal. A repeated attempt carries the same key and so makes no second draft."""
@@ -158,3 +169,53 @@ def _sentence(answer: requests.Response) -> str:
         if isinstance(place, dict)
     ]
     return " ".join([str(said), *places])
+
+
+# --- an agent's program ------------------------------------------------------------------------------
+
+
+def read_settings(name: str | None) -> dict[str, Any]:
+    """Settings from a JSON file, or from standard input ("-"). Raises `SettingsIncomplete`."""
+    if name is None:
+        return {}
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        settings = json.loads(text)
+    except (OSError, ValueError):
+        raise SettingsIncomplete("The agent's settings cannot be read as JSON.") from None
+    if not isinstance(settings, dict):
+        raise SettingsIncomplete("The agent's settings are not a JSON object.")
+    return settings
+
+
+def portal_of(settings: dict[str, Any]) -> Portal:
+    """The session that the settings describe. Raises `SettingsIncomplete`."""
+    missing = [
+        name
+        for name in ("portal", "token_url", "client_id", "key_file", "connection", "patient")
+        if not settings.get(name)
+    ]
+    if missing:
+        raise SettingsIncomplete(f"The agent's settings lack {', '.join(missing)}.")
+    return Portal(
+        origin=settings["portal"],
+        token_url=settings["token_url"],
+        client_id=settings["client_id"],
+        key_file=Path(settings["key_file"]),
+    )
+
+
+def send(*, portal: Portal, body: dict[str, Any], wait: float) -> str:
+    """Propose, wait up to `wait` seconds for the checks and print what they said; where the draft is opened."""
+    answer = portal.propose(body=body, key=str(uuid.uuid4()))
+    until = time.monotonic() + wait
+    while time.monotonic() < until:
+        changes = portal.proposal(proposal_id=answer["id"])["changes"]
+        if not {change["state"] for change in changes} & _UNDER_WAY:
+            for change in changes:
+                print(
+                    f"{change['kind']}: {change['state'].lower().replace('_', ' ')} {change['reason']}".rstrip()
+                )
+            break
+        time.sleep(0.5)
+    return portal.address(proposal_id=answer["id"])
