@@ -87,6 +87,7 @@ def test_every_route_says_which_page_it_is_or_is_a_known_exception():
     # session; health has its own rules.
     assert without == {
         "demo_sign_in",
+        "sign_in_again",
         "choose_workspace",
         "preferences",
         "healthz",
