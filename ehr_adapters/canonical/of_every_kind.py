@@ -1,5 +1,6 @@
 """The fields that nearly every kind of change has, declared once. Pure."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from ehr_adapters.canonical.declaration import (
@@ -40,3 +41,6 @@ SensitivityField = Annotated[
 ]
 
 SAYS_NOTHING = ChangeIssue("", "empty", "The change says nothing.")
+
+# Clocks of devices, EHR and portal differ a little.
+CLOCKS = timedelta(minutes=5)

@@ -342,3 +342,69 @@ class TestVitalsOnTheEpicFront:
             one["site"] = "left arm"
         plan = planned(epic, "vitals", "create", content)
         assert {r.pointer for r in plan.not_carried} == {"/origin", "/readings/0/site"}
+
+
+OUTSIDE = {
+    "code": "2823-3",
+    "value": {"value": "5.10", "unit": "mmol/L"},
+    "range": "3.5 to 5.0 mmol/L",
+    "flag": "high",
+    "collected_at": "2026-10-01T07:40:00-06:00",
+    "performer": "St. Osric Hospital Laboratory",
+    "document": {"source": "Discharge summary", "page": 3},
+    "comment": "Hemolyzed, as the letter says.",
+}
+
+
+class TestResultsOnTheGenericFront:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            OUTSIDE["value"],
+            {"value": "0.5", "unit": "ng/mL", "comparator": "<"},
+            {"system": "http://snomed.info/sct", "code": "10828004", "display": "Positive"},
+            "not detected",
+        ],
+    )
+    def test_an_outside_result_is_written_read_back_and_equal(
+        self, generic: Stage, value: Any
+    ) -> None:
+        plan = planned(generic, "result", "create", OUTSIDE | {"value": value})
+        reference = written(generic, plan)
+        assert generic.held(plan) == [reference]
+
+    def test_a_comment_leaves_the_laboratorys_entry_as_it_is(self, generic: Stage) -> None:
+        target = generic.people["P1"]["entries"]["potassium_2d"]
+        before = generic.adapter.read_entry(kind="result", reference=target, at=generic.at)
+        assert before is not None
+        plan = planned(generic, "result", "comment", {"comment": "Discussed."}, target=target)
+        written(generic, plan)
+        after = generic.adapter.read_entry(kind="result", reference=target, at=generic.at)
+        assert after is not None
+        assert comparable_differences(before.comparable, after.comparable) == ("/note",)
+        assert after.carries(plan.tag)
+        assert after.canonical["comment"].endswith("Discussed.")
+
+    def test_the_neighbourhood_is_the_laboratorys_and_no_vital_sign(self, generic: Stage) -> None:
+        found = generic.read("result").neighbours("result")
+        names = {s.canonical["code"]["code"] for s in found}
+        assert {"2823-3", "2160-0"} <= names
+        assert "29463-7" not in names
+
+
+class TestResultsOnTheEpicFront:
+    def test_are_typed_with_the_copy_card(self, epic: Stage) -> None:
+        target = epic.people["P1"]["entries"]["potassium_2d"]
+        for interaction, content in (("create", OUTSIDE), ("comment", {"comment": "Discussed."})):
+            with pytest.raises(Unsupported):
+                planned(
+                    epic,
+                    "result",
+                    interaction,
+                    content,
+                    target=target if interaction == "comment" else "",
+                )
+            change = parse_change("result", interaction, content)
+            assert epic.adapter.copy_card(change).place
+        card = epic.adapter.copy_card(parse_change("result", "create", OUTSIDE))
+        assert ("Result", "5.10 mmol/L") in card.lines

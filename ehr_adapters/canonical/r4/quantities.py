@@ -10,7 +10,7 @@ from ehr_adapters.canonical.exact_json import ExactDecimal
 
 UCUM = "http://unitsofmeasure.org"
 
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?")
 # What EHRs write beside a number in place of a UCUM code, or as the words of one.
 _SPELT: Mapping[str, str] = {
     **{unit: unit for unit in units.UNITS},

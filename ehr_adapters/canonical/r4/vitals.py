@@ -51,7 +51,7 @@ from ehr_adapters.canonical.vitals import (
 )
 
 # The panel of US Core, and the one that older charts hold.
-_PANELS = frozenset({BLOOD_PRESSURE, "55284-4"})
+PANELS = frozenset({BLOOD_PRESSURE, "55284-4"})
 _PRESSURES = (SYSTOLIC, DIASTOLIC)
 _DEVICE = {"display": "A device"}
 _ONE_AT_A_TIME = (
@@ -235,7 +235,7 @@ def _read_readings(taken: Taken) -> list[dict[str, Any]]:
         else:
             left.append(component)
     if readings:
-        taken.code_of("code", (codes.LOINC,), among=_PANELS)
+        taken.code_of("code", (codes.LOINC,), among=PANELS)
         taken.leave("component", left)
     return readings
 

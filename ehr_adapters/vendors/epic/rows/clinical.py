@@ -11,6 +11,7 @@ COMMENT_LENGTH = 450
 _PROBLEMS = "Epic Condition.Create (Problems), specification 949"
 VITALS_NOTE_LENGTH = 254
 _VITALS = "Epic Observation.Create (Vitals), specification 963"
+_RESULTS = "Epic CapabilityStatement, FHIR R4, May 2026: no create of laboratory results"
 _ALLERGIES = "Epic AllergyIntolerance.Create, specification 945"
 
 PLACES = {
@@ -22,6 +23,8 @@ PLACES = {
     "problem update": "Problem List activity: open the problem, Change",
     "problem resolve": "Problem List activity: open the problem, Resolve",
     "problem entered-in-error": "Problem List activity: open the problem, Delete with the reason “Error”",
+    "result": "Enter/Edit Results activity, or the scanned outside document",
+    "result comment": "Results Review: open the result, Add Comment",
     "vitals": "Flowsheets activity of the visit: the row of the value, at its time",
     "vitals update": "Flowsheets activity: the row of the value, at its time, Correct",
     "vitals entered-in-error": "Flowsheets activity: the row of the value, at its time, Clear with the reason “Error”",
@@ -29,7 +32,7 @@ PLACES = {
 
 
 def rows(settings: Any) -> tuple[Capability, ...]:
-    """The rows of problems, allergies and vital signs."""
+    """The rows of problems, allergies, vital signs and results."""
     return (
         Capability(
             kind="problem",
@@ -125,4 +128,6 @@ def rows(settings: Any) -> tuple[Capability, ...]:
                 ("entered-in-error", "mark a vital sign as entered in error"),
             )
         ),
+        by_hand("result", "create", "enter an outside result", source=_RESULTS),
+        by_hand("result", "comment", "comment on a result", source=_RESULTS),
     )

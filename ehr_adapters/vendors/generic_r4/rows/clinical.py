@@ -1,4 +1,4 @@
-"""Problems, allergies and vital signs."""
+"""Problems, allergies, vital signs and results."""
 
 from typing import Any
 
@@ -9,6 +9,8 @@ PLACES = {
     "problem": "the patient's problem list",
     "allergy": "the patient's list of allergies",
     "vitals": "the patient's vital signs, at the time of the measurement",
+    "result": "the patient's results, as an outside result",
+    "result comment": "the result, as a comment",
 }
 
 _NUMBERS = tuple(
@@ -18,7 +20,7 @@ _NUMBERS = tuple(
 
 
 def rows(settings: Any) -> tuple[Capability, ...]:
-    """The rows of problems, allergies and vital signs."""
+    """The rows of problems, allergies, vital signs and results."""
     filed: dict[str, Any] = {"settings": settings, "finality": Finality.FILED}
     return (
         create("problem", **filed),
@@ -32,4 +34,14 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         create("vitals", transformations=_NUMBERS, **filed),
         change("vitals", "update", transformations=_NUMBERS, **filed),
         change("vitals", "entered-in-error", transformations=_NUMBERS, **filed),
+        create("result", transformations=_NUMBERS, **filed),
+        # The laboratory's entry is not labelled: only the words below it are the portal's.
+        change(
+            "result",
+            "comment",
+            tag_places=("comment",),
+            labels_carried=(),
+            transformations=_NUMBERS,
+            **filed,
+        ),
     )
