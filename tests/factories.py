@@ -49,13 +49,20 @@ R42 = {
 }
 
 
+# Making a connection takes its time, so the others wait until a journey asks for them.
+_USUAL = ("generic", "epic")
+
+
 class Clinic:
     """The made-up clinic with the practice EHRs behind it."""
 
     def __init__(self, practice: Practice, *, at: datetime) -> None:
         self.practice, self.at = practice, at
         self.tenant: Tenant = furnishing.open_clinic(
-            practice=practice.root, directory=practice.control("GET", "directory"), at=at
+            practice=practice.root,
+            directory=practice.control("GET", "directory"),
+            at=at,
+            fronts=[front for front in furnishing.FRONTS if front.vendor in _USUAL],
         )
         self._token = enter_tenant(self.tenant.pk)
         self._credentials: dict[str, AgentCredential] = {}
@@ -73,15 +80,18 @@ class Clinic:
             at=at,
         )
         for connection in EhrConnection.objects.all():
-            for scope in furnishing._SCOPES:
-                ScopeGrant.grant(
-                    agent=self.agent,
-                    connection=connection,
-                    scope=scope,
-                    lane="commit",
-                    actor=furnishing.INSTALLATION,
-                    at=at,
-                )
+            self._grant(connection)
+
+    def _grant(self, connection: EhrConnection) -> None:
+        for scope in dict.fromkeys(s for one in furnishing.EXAMPLE_AGENTS for s in one.scopes):
+            ScopeGrant.grant(
+                agent=self.agent,
+                connection=connection,
+                scope=scope,
+                lane="commit",
+                actor=furnishing.INSTALLATION,
+                at=self.at,
+            )
 
     def close(self) -> None:
         leave_tenant(self._token)
@@ -140,8 +150,22 @@ class Clinic:
             )
 
     def connection(self, vendor: str = "generic") -> EhrConnection:
-        name = next(f.name for f in furnishing.FRONTS if f.vendor == vendor)
-        return EhrConnection.objects.get(name=name)
+        """The connection to one practice EHR; the rarer ones are made when they are first asked for."""
+        front = next(f for f in furnishing.FRONTS if f.vendor == vendor)
+        found = EhrConnection.objects.filter(name=front.name).first()
+        return found or self._connect(front)
+
+    @transaction.atomic
+    def _connect(self, front: furnishing.Front) -> EhrConnection:
+        connection = furnishing.connect(
+            front,
+            tenant=self.tenant,
+            practice=self.practice.root,
+            directory=self.practice.control("GET", "directory"),
+            at=self.at,
+        )
+        self._grant(connection)
+        return connection
 
     def patient(self, logical: str, vendor: str = "generic") -> dict[str, Any]:
         """The practice's directory entry: patient, encounter, encounters, entries, family ..."""

@@ -7,7 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from intents.governance.models import (
 from intents.governance.opening import open_workspace
 from intents.governance.tenancy import tenant_context
 from intents.management.keypairs import make_key_pair
+from intents.management.practice_fronts import FRONTS, Front
 
 WORKSPACE = "Northgate Health"
 AGENT = "Visit scribe"
@@ -84,22 +85,6 @@ PEOPLE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """One practice EHR and the connection to it."""
-
-    vendor: str
-    kind: str
-    name: str
-    title: str
-    base: str
-    token: str
-
-
-FRONTS = (
-    Front("generic", "generic_r4", "northgate-r4", "Northgate R4 (practice)", "/generic/fhir/R4", "/generic/oauth2/token"),
-    Front("epic", "epic", "epic-northgate", "Epic Northgate (practice)", "/epic/api/FHIR/R4", "/epic/oauth2/token"),
-)  # fmt: skip
 _SCOPES = (
     "system/DocumentReference.c", "system/DocumentReference.u",
     "system/Condition.c", "system/Condition.u",
@@ -129,6 +114,8 @@ EXAMPLE_AGENTS = (
 def furnish(*, portal: str, practice: str, folder: Path) -> bool:
     """Make the clinic if it is not there; True if it was made now. Writes `demo.json` for `visit`."""
     call(practice, "POST", "seed", {})
+    # Every process of the portal signs in for itself; the practice would let one in a minute in.
+    call(practice, "POST", "settings", {"advancedmd": {"logins_per_minute": 30}})
     directory = call(practice, "GET", "directory")
     at = timezone.now()
     tenant = Tenant.objects.filter(name=WORKSPACE).first()
@@ -141,7 +128,7 @@ def furnish(*, portal: str, practice: str, folder: Path) -> bool:
                     admit(example, tenant=tenant, folder=folder, at=at)
         else:
             with tenant_context(tenant.pk):
-                _move_connections(practice=practice, at=at)
+                _move_connections(practice=practice, directory=directory, at=at)
     with tenant_context(tenant.pk):
         _write_state(
             portal=portal, practice=practice, folder=folder, tenant=tenant, directory=directory
@@ -150,28 +137,24 @@ def furnish(*, portal: str, practice: str, folder: Path) -> bool:
 
 
 @transaction.atomic
-def open_clinic(*, practice: str, directory: Mapping[str, Any], at: datetime) -> Tenant:
+def open_clinic(
+    *,
+    practice: str,
+    directory: Mapping[str, Any],
+    at: datetime,
+    fronts: Sequence[Front] = FRONTS,
+) -> Tenant:
     """The workspace with its people and a connection to each practice EHR."""
     tenant = open_workspace(name=WORKSPACE, actor=INSTALLATION, at=at, time_zone="UTC")
     with tenant_context(tenant.pk):
-        users = {person: _hire(person, tenant=tenant, at=at) for person in PEOPLE}
-        for front in FRONTS:
-            connection = connect(front, tenant=tenant, practice=practice, at=at)
-            for person, user in users.items():
-                reference = _practitioner(directory, front.vendor, person.practitioner)
-                if reference:
-                    EhrIdentity.link(
-                        user=user,
-                        connection=connection,
-                        practitioner_ref=reference,
-                        actor=INSTALLATION,
-                        at=at,
-                        verified_by="made-up clinic",
-                    )
+        for person in PEOPLE:
+            _hire(person, tenant=tenant, at=at)
+        for front in fronts:
+            connect(front, tenant=tenant, practice=practice, directory=directory, at=at)
     return tenant
 
 
-def _hire(person: Person, *, tenant: Tenant, at: datetime) -> User:
+def _hire(person: Person, *, tenant: Tenant, at: datetime) -> None:
     user = User.add(
         email=person.email, name=person.name, actor=INSTALLATION, at=at, is_staff=person.staff
     )
@@ -186,15 +169,13 @@ def _hire(person: Person, *, tenant: Tenant, at: datetime) -> User:
         clinical_lead=person.lead,
         **profession,
     )
-    return user
 
 
-def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> EhrConnection:
-    """A sandbox connection with a key of its own, registered with the practice EHR."""
-    reference = f"{front.name}.pem"
-    path = settings.KEY_DIR / reference
-    path.unlink(missing_ok=True)
-    public = make_key_pair(path)
+def connect(
+    front: Front, *, tenant: Tenant, practice: str, directory: Mapping[str, Any], at: datetime
+) -> EhrConnection:
+    """A sandbox connection with a credential of its own, registered with the practice EHR, and who is who there."""
+    reference, public = front.make_credential(settings.KEY_DIR)
     client = f"reviewportal-{front.name}"
     call(
         practice,
@@ -202,7 +183,7 @@ def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> Ehr
         "clients",
         {"vendor": front.vendor, "client_id": client, "pem": public, "scope": "system/*.cruds"},
     )
-    return EhrConnection.add(
+    connection = EhrConnection.add(
         tenant=tenant,
         name=front.name,
         title=front.title,
@@ -210,10 +191,11 @@ def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> Ehr
         base_url=practice + front.base,
         token_url=practice + front.token,
         client_id=client,
+        alg=front.alg,
         credential_ref=reference,
         environment="sandbox",
-        # In production what waits in an EHR is looked for daily; a demo is watched for minutes.
-        settings={"staged_look_seconds": 15},
+        time_zone=front.time_zone,
+        settings=_settings_of(front, practice=practice, directory=directory),
         # Bounds of the practice: its tokens live 5 s, and it files and indexes at once.
         token_life_seconds=5,
         processing_bound_seconds=10,
@@ -221,6 +203,25 @@ def connect(front: Front, *, tenant: Tenant, practice: str, at: datetime) -> Ehr
         actor=INSTALLATION,
         at=at,
     )
+    for person in PEOPLE:
+        user = User.objects.filter(email=person.email).first()
+        reference = _practitioner(directory, front.vendor, person.practitioner)
+        if user is not None and reference and person.practitioner not in front.unmapped:
+            EhrIdentity.link(
+                user=user,
+                connection=connection,
+                practitioner_ref=reference,
+                actor=INSTALLATION,
+                at=at,
+                verified_by="made-up clinic",
+            )
+    return connection
+
+
+def _settings_of(front: Front, *, practice: str, directory: Mapping[str, Any]) -> dict[str, Any]:
+    # In production what waits in an EHR is looked for daily; a demo is watched for minutes.
+    watched = {"staged_look_seconds": 15}
+    return watched | front.settings(practice, directory[front.vendor])
 
 
 def admit(example: ExampleAgent, *, tenant: Tenant, folder: Path, at: datetime) -> AgentCredential:
@@ -257,7 +258,7 @@ def admit(example: ExampleAgent, *, tenant: Tenant, folder: Path, at: datetime) 
     )
 
 
-def _move_connections(*, practice: str, at: datetime) -> None:
+def _move_connections(*, practice: str, directory: Mapping[str, Any], at: datetime) -> None:
     """The practice may listen on another port than last time."""
     for front in FRONTS:
         connection = EhrConnection.objects.get(name=front.name)
@@ -267,6 +268,8 @@ def _move_connections(*, practice: str, at: datetime) -> None:
             reason="the practice EHR listens elsewhere",
             base_url=practice + front.base,
             token_url=practice + front.token,
+            settings=connection.settings
+            | _settings_of(front, practice=practice, directory=directory),
         )
 
 

@@ -42,7 +42,8 @@ def other(day, settings):
                     "generic", "generic_r4", "southgate-r4", "Southgate R4",
                     "/generic/fhir/R4", "/generic/oauth2/token",
                 ),
-                tenant=tenant, practice=day.practice.root, at=at,
+                tenant=tenant, practice=day.practice.root,
+                directory=day.practice.control("GET", "directory"), at=at,
             )  # fmt: skip
             people = {}
             for role in Role.values:
@@ -58,7 +59,7 @@ def other(day, settings):
                     tenant=tenant, user=user, role=role, **clinical, **by
                 )
             agent = Agent.admit(tenant=tenant, name="Southgate scribe", lane_ceiling="commit", **by)
-            for scope in furnishing._SCOPES:
+            for scope in furnishing.EXAMPLE_AGENTS[0].scopes:
                 ScopeGrant.grant(
                     agent=agent, connection=connection, scope=scope, lane="commit", **by
                 )
