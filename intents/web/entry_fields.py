@@ -142,6 +142,18 @@ def _plain_fields(
                     initial=value or "",
                 ),
             )
+        case Control.CHOICES:
+            choices = column.choices if isinstance(column, FieldSpec) else column.words
+            yield (
+                name,
+                forms.MultipleChoiceField(
+                    label=label,
+                    required=required,
+                    choices=choices,
+                    initial=value or [],
+                    widget=forms.CheckboxSelectMultiple,
+                ),
+            )
         case _ if column.systems:
             shown = value["code"] if isinstance(value, Mapping) else value or ""
             names = " or ".join(codes.SYSTEM_NAMES[system] for system in column.systems)
@@ -159,6 +171,7 @@ def _plain_fields(
         case _:
             # An answer may be a code, an amount or a yes: its words are shown, another is not typed in.
             fixed = isinstance(value, (Mapping, bool))
+            value = ", ".join(value) if isinstance(value, list) else value
             yield (
                 name,
                 forms.CharField(
@@ -235,6 +248,8 @@ def _plain_value(
             return cleaned[name]
         case Control.YES_NO:
             return {"yes": True, "no": False}.get(cleaned[name])
+        case Control.CHOICES:
+            return cleaned[name] or None
         case _ if column.systems:
             key = cleaned[name]
             if isinstance(before, Mapping) and key_of(before) == key:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Strict, StrictBool
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, StrictBool
 from pydantic_core import PydanticCustomError
 
 from ehr_adapters.canonical import units
@@ -60,6 +60,13 @@ def _clock_time(text: str) -> str:
     return text
 
 
+def _one_by_one(value: object) -> object:
+    """Times typed into one line are a list of them."""
+    return (
+        re.split(r"[\s,;]+", value.strip()) if isinstance(value, str) and value.strip() else value
+    )
+
+
 def _no_repeats(entries: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(entries)) != len(entries):
         raise PydanticCustomError("repeated", "Each stands here once.")
@@ -75,10 +82,10 @@ class Frequency(Part):
     """So many times in so much time, on which days, at which times of the day."""
 
     times: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=99)], Column(label="Times", control=Control.LINE)
+        Annotated[WholeNumber, Field(ge=1, le=99)], Column(label="Times", control=Control.NUMBER)
     ]
     per: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=999)], Column(label="In", control=Control.LINE)
+        Annotated[WholeNumber, Field(ge=1, le=999)], Column(label="In", control=Control.NUMBER)
     ]
     unit: Annotated[
         Literal["h", "d", "wk", "mo"],
@@ -98,6 +105,7 @@ class Frequency(Part):
         Annotated[
             tuple[ClockTime, ...],
             Strict(strict=False),
+            BeforeValidator(_one_by_one),
             AfterValidator(Entries(1, 24)),
             AfterValidator(_no_repeats),
         ]
