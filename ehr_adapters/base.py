@@ -72,6 +72,9 @@ class EhrAdapter(ABC):
     vendor: ClassVar[str]
     Settings: ClassVar[type[Settings]] = Settings
     places: ClassVar[Mapping[str, str]] = {}
+    # Settings with which an interface beside the usual one is set up, by what it is called: the page of
+    # capabilities lists what such a connection says otherwise.
+    set_up: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # What `read` can look for beside a change (`ReadRequest.context`).
     contexts: ClassVar[Collection[str]] = ("allergies", "medications", "results")
 

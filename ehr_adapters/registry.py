@@ -78,6 +78,12 @@ def declared_capabilities(kind: str, settings: Mapping[str, Any] | None = None) 
     return adapter.declared(adapter.Settings.model_validate(dict(settings or {})))
 
 
+def declared_when_set_up(kind: str) -> dict[str, CapabilitySet]:
+    """What the adapter of a kind can say with an interface set up beside the usual one, by its name."""
+    set_up = _adapter_class(kind).set_up
+    return {name: declared_capabilities(kind, settings) for name, settings in set_up.items()}
+
+
 def _adapter_class(kind: str) -> type[EhrAdapter]:
     try:
         return _ADAPTERS[kind]

@@ -72,6 +72,11 @@ def declared(*, kind: str) -> CapabilitySet:
     return registry.declared_capabilities(kind)
 
 
+def declared_when_set_up(*, kind: str) -> dict[str, CapabilitySet]:
+    """What it can say with an interface set up beside the usual one, by the interface's name."""
+    return registry.declared_when_set_up(kind)
+
+
 def settings_schema(kind: str) -> dict[str, Any]:
     """JSON Schema of the settings of a kind of connection."""
     return registry.settings_schema(kind)

@@ -85,6 +85,13 @@ class VeradigmAdapter(FhirHttpAdapter):
     Settings = VeradigmSettings
     settings: VeradigmSettings
     places: ClassVar[Mapping[str, str]] = rows.PLACES
+    set_up: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Unity": {
+            "unity_url": "https://unity.example/Unity",
+            "problem_transport": "unity",
+            "allergy_transport": "unity",
+        }
+    }
 
     @classmethod
     def declared(cls, settings: Any) -> CapabilitySet:

@@ -240,6 +240,10 @@ def _questionnaires(settings: VeradigmSettings) -> list[Capability]:
 _SWITCHED_OFF = {
     "order": "In Veradigm an order from outside may be transmitted at once, so the portal sends none. Enter it there.",
     "message": "It is not known to whom Veradigm shows a message from outside, so the portal sends none.",
+    "appointment": "Veradigm's interface for appointments belongs to Practice Management and is not described anywhere "
+    "that the portal could rely on. Book in Veradigm.",
+    "demographics": "What Unity takes of a patient's data is not described anywhere that the portal could rely on. "
+    "Change it in Veradigm.",
     "result": "Results from outside are not written to Veradigm unless the practice has arranged it.",
 }
 

@@ -1,6 +1,6 @@
 """Prints docs/ehr-capabilities.md from what the adapters declare."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ehr_adapters.canonical.base import all_kinds, interactions, kind_label
 from ehr_adapters.capabilities import Capability, CapabilitySet, Finality
@@ -64,24 +64,7 @@ def _each(declared: dict[str, CapabilitySet]) -> Iterator[str]:
         yield ""
         yield f"Kind of connection `{kind}`, adapter version {found.version}."
         yield ""
-        taken = [each for each in found if each.supported]
-        yield "| Change | By | Tag stands in | Found again by | Needs | Not sent | Source |"
-        yield "|---|---|---|---|---|---|---|"
-        for each in taken:
-            needs = "an open visit" if each.needs_open_encounter else ""
-            needs = needs or ("a visit" if each.needs_encounter else "")
-            yield "| " + " | ".join(
-                (
-                    f"{each.kind} {each.interaction}",
-                    each.transport,
-                    ", ".join(each.tag_places) or "–",
-                    str(each.find),
-                    needs or "–",
-                    ", ".join(f"`{pointer}`" for pointer in each.not_carried) or "–",
-                    f"{each.source}, {each.source_date}".strip(", "),
-                )
-            ) + " |"  # fmt: skip
-        yield ""
+        yield from _table(each for each in found if each.supported)
         refused: dict[str, list[str]] = {}
         for each in found:
             if not each.supported:
@@ -90,3 +73,31 @@ def _each(declared: dict[str, CapabilitySet]) -> Iterator[str]:
             yield f"- {', '.join(changes)}: {sentence}"
         if refused:
             yield ""
+        for name, set_up in gateway.declared_when_set_up(kind=kind).items():
+            yield f"With {name} set up:"
+            yield ""
+            yield from _table(
+                each
+                for each in set_up
+                if each.supported and each != found.lookup(each.kind, each.interaction)
+            )
+
+
+def _table(taken: Iterable[Capability]) -> Iterator[str]:
+    yield "| Change | By | Tag stands in | Found again by | Needs | Not sent | Source |"
+    yield "|---|---|---|---|---|---|---|"
+    for each in taken:
+        needs = "an open visit" if each.needs_open_encounter else ""
+        needs = needs or ("a visit" if each.needs_encounter else "")
+        yield "| " + " | ".join(
+            (
+                f"{each.kind} {each.interaction}",
+                each.transport,
+                ", ".join(each.tag_places) or "–",
+                str(each.find),
+                needs or "–",
+                ", ".join(f"`{pointer}`" for pointer in each.not_carried) or "–",
+                f"{each.source}, {each.source_date}".strip(", "),
+            )
+        ) + " |"  # fmt: skip
+    yield ""
