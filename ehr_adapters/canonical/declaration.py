@@ -341,6 +341,7 @@ def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
     from ehr_adapters.canonical.allergy import Allergy
     from ehr_adapters.canonical.appointment import Appointment
+    from ehr_adapters.canonical.care_plan import CarePlan
     from ehr_adapters.canonical.medication import Medication
     from ehr_adapters.canonical.message import Message
     from ehr_adapters.canonical.note import Note
@@ -364,6 +365,7 @@ def _models() -> dict[str, type[ChartChange]]:
             Task,
             Message,
             Appointment,
+            CarePlan,
             Questionnaire,
         )
     }

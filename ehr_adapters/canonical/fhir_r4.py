@@ -12,6 +12,7 @@ from ehr_adapters.canonical.comparable import comparable
 from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, ChartChange
 from ehr_adapters.canonical.r4.allergy import ALLERGY
 from ehr_adapters.canonical.r4.appointment import APPOINTMENT
+from ehr_adapters.canonical.r4.care_plan import CARE_PLAN
 from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
@@ -60,6 +61,7 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "task": TASK,
     "message": MESSAGE,
     "appointment": APPOINTMENT,
+    "care_plan": CARE_PLAN,
     "questionnaire": QUESTIONNAIRE,
 }
 

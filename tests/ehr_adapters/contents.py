@@ -572,6 +572,60 @@ appointment_update = _optional(
     },
 ).filter(bool)
 
+_measured = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {"measure": st.just("4548-4")},
+        optional={
+            "target": st.sampled_from(
+                [
+                    {"value": "7.0", "unit": "%", "comparator": "<"},
+                    {"value": "130", "unit": "mm[Hg]"},
+                ]
+            )
+        },
+    ),
+)
+goals = st.lists(
+    st.tuples(_optional({"text": line}, {"due": dates}), _measured).map(
+        lambda two: two[0] | two[1]
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda goal: goal["text"],
+)
+activities = st.lists(
+    _optional({"text": line}, {"who": st.one_of(line, people), "when": line}),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda activity: activity["text"],
+)
+_care_plan_optional = {
+    "category": st.one_of(st.just("734163000"), line),
+    "addresses": st.lists(
+        ids.map(lambda value: f"Condition/{value}"), min_size=1, max_size=3, unique=True
+    ),
+    "goals": goals,
+    "activities": activities,
+}
+periods = st.sampled_from(
+    [{"start": "2026-11"}, {"start": "2026-11-01", "end": "2027"}, {"end": "2027-02-01"}]
+)
+care_plan_create = _optional(
+    {"title": line, "status": st.sampled_from(["draft", "active", "on-hold"])},
+    {**_care_plan_optional, "period": periods, "sensitivity": sensitivity},
+)
+care_plan_update = _optional(
+    {},
+    {
+        "title": line,
+        "status": st.sampled_from(["active", "completed"]),
+        "period": periods,
+        **{name: st.one_of(st.none(), value) for name, value in _care_plan_optional.items()},
+        "sensitivity": sensitivity,
+    },
+).filter(bool)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -596,6 +650,9 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("appointment", "cancel"): _optional(
         {}, {"cancel_reason": comment, "patient_told": st.booleans()}
     ),
+    ("care_plan", "create"): care_plan_create,
+    ("care_plan", "update"): care_plan_update,
+    ("care_plan", "discontinue"): st.just({"period": {"end": "2026-12-01"}}),
     ("questionnaire", "create"): questionnaire_create,
     ("questionnaire", "amend"): questionnaire_amend,
     ("allergy", "create"): allergy_create,
@@ -691,6 +748,30 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("appointment", "update"): {"start": "2026-12-02T09:00:00-06:00", "reason": CANARY},
     ("appointment", "cancel"): {"cancel_reason": CANARY},
+    ("care_plan", "create"): {
+        "title": "Blood pressure",
+        "status": "active",
+        "period": {"start": "2026-11-20"},
+        "addresses": ["Condition/co-1"],
+        "goals": [
+            {
+                "text": CANARY,
+                "measure": {
+                    "system": codes.LOINC,
+                    "code": "8480-6",
+                    "display": "Systolic blood pressure",
+                },
+                "target": {"value": "130", "unit": "mm[Hg]", "comparator": "<"},
+                "due": "2027-02",
+            }
+        ],
+        "activities": [{"text": "Measure at home", "who": "the patient", "when": "each morning"}],
+    },
+    ("care_plan", "update"): {
+        "status": "on-hold",
+        "activities": [{"text": CANARY, "who": "Practitioner/pr-1"}],
+    },
+    ("care_plan", "discontinue"): {"period": {"end": "2026-12-01"}},
     ("questionnaire", "create"): {
         "form": {
             "id": "http://clinic.example/Questionnaire/sleep",

@@ -452,6 +452,54 @@ def appointment(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def care_plan(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "CarePlan",
+        "id": "cp-1",
+        "meta": {"versionId": "3"},
+        "contained": [
+            {
+                "resourceType": "Goal",
+                "id": "g1",
+                "lifecycleStatus": "active",
+                "achievementStatus": {"text": "improving"},
+                "description": {"text": "HbA1c below 7"},
+                "subject": {"reference": "Patient/pa-1"},
+                "target": [
+                    {
+                        "measure": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]},
+                        "detailQuantity": {
+                            "value": 7,
+                            "comparator": "<",
+                            "unit": "%",
+                            "system": "http://unitsofmeasure.org",
+                            "code": "%",
+                        },
+                    }
+                ],
+            }
+        ],
+        "status": "active",
+        "intent": "plan",
+        "title": "Diabetes",
+        "subject": {"reference": "Patient/pa-1"},
+        "period": {"start": "2026-01-01"},
+        "author": {"reference": "Practitioner/pr-1"},
+        "addresses": [{"reference": "Condition/co-1"}],
+        "goal": [{"reference": "#g1"}, {"reference": "Goal/elsewhere"}],
+        "activity": [
+            {
+                "detail": {
+                    "status": "in-progress",
+                    "description": "Foot check",
+                    "scheduledString": "each quarter",
+                }
+            },
+            {"reference": {"reference": "ServiceRequest/sr-1"}},
+        ],
+    } | more
+
+
 # The entry of each kind that the chart holds, for interactions with one.
 HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "note": document,
@@ -464,6 +512,7 @@ HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "task": task,
     "message": communication,
     "appointment": appointment,
+    "care_plan": care_plan,
     "questionnaire": questionnaire_response,
 }
 

@@ -9,6 +9,7 @@ _TASKS = "Epic's FHIR R4 CapabilityStatement and API list: Task is read, and upd
 _MESSAGES = "Epic's API list: Communication create is listed for one community workflow, not for patient messages"
 _QUESTIONNAIRES = "Epic QuestionnaireResponse.Create, specification 10023"
 _APPOINTMENTS = "Epic's API list: appointments are booked by the STU3 operation $book only, one slot after a search"
+_CARE_PLANS = "Epic's API list: CarePlan and Goal are read only"
 
 PLACES: dict[str, str] = {
     "task": "In Basket, New Msg, Staff Message or Patient Call with a due date",
@@ -18,6 +19,9 @@ PLACES: dict[str, str] = {
     "appointment": "Schedule: the patient's Appts, Make Appointment",
     "appointment update": "Schedule: open the appointment, Change or Reschedule",
     "appointment cancel": "Schedule: open the appointment, Cancel",
+    "care_plan": "Care Plan activity: New",
+    "care_plan update": "Care Plan activity: open the plan, Edit",
+    "care_plan discontinue": "Care Plan activity: open the plan, Discontinue",
     "message": "In Basket, New Msg, Patient Message",
     "task cancel": "In Basket: open the message of the task, Done",
 }
@@ -33,6 +37,9 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         by_hand("appointment", "create", "book an appointment", source=_APPOINTMENTS),
         by_hand("appointment", "update", "move an appointment", source=_APPOINTMENTS),
         by_hand("appointment", "cancel", "cancel an appointment", source=_APPOINTMENTS),
+        by_hand("care_plan", "create", "make a care plan", source=_CARE_PLANS),
+        by_hand("care_plan", "update", "change a care plan", source=_CARE_PLANS),
+        by_hand("care_plan", "discontinue", "end a care plan", source=_CARE_PLANS),
         # Whether the identifier comes back is not known, so equal answers are a candidate, no proof.
         Capability(
             kind="questionnaire",

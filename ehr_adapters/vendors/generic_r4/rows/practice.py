@@ -9,6 +9,7 @@ PLACES: dict[str, str] = {
     "task": "the practice's task list",
     "questionnaire": "the patient's questionnaires",
     "appointment": "the schedule: the patient's appointments",
+    "care_plan": "the patient's care plans",
     "message": "a new message in the patient's portal messages",
 }
 
@@ -32,6 +33,9 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         # One update moves it: the new time is taken and the old one free in the same act.
         change("appointment", "update", **filed, not_carried=("/patient_told",)),
         change("appointment", "cancel", **filed, not_carried=("/patient_told",)),
+        create("care_plan", **filed),
+        change("care_plan", "update", **filed),
+        change("care_plan", "discontinue", **filed),
         create("questionnaire", **filed),
         change("questionnaire", "amend", **filed),
     )
