@@ -32,13 +32,65 @@ __all__ = ["fresh_practice", "practice"]
 pytestmark = [pytest.mark.once, pytest.mark.req("003-60")]
 
 VENDOR = "eclinicalworks"
-TYPES = {"problem": "Condition", "note": "DocumentReference"}
+TYPES = {
+    "problem": "Condition",
+    "note": "DocumentReference",
+    "allergy": "AllergyIntolerance",
+    "medication": "MedicationStatement",
+    "vitals": "Observation",
+    "order": "ServiceRequest",
+    "task": "Task",
+    "message": "Communication",
+    "questionnaire": "QuestionnaireResponse",
+}
+FILED = {"questionnaire"}
+# Kinds of which nothing can be read: what somebody is to act on.
+SENT = {"task", "message"}
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+LOINC = "http://loinc.org"
+ALLERGY = {
+    "substance": {"system": RXNORM, "code": "723", "display": "amoxicillin"},
+    "category": "medication",
+    "clinical_status": "active",
+    "verification": "unconfirmed",
+    "criticality": "high",
+    "reactions": [{"manifestation": "247472004"}],
+}
+MEDICATION = {
+    "drug": {"system": RXNORM, "code": "6809", "display": "metformin"},
+    "dose": {"value": "500", "unit": "mg"},
+    "route": "26643006",
+    "frequency": {"times": 2, "per": 1, "unit": "d"},
+    "sig_text": "500 mg twice a day with meals.",
+    "status": "active",
+    "start": "2026-11",
+    "end": "2027-01-31",
+}
+ORDER = {
+    "category": "lab",
+    "code": {"system": LOINC, "code": "2823-3", "display": "Potassium"},
+    "priority": "routine",
+    "status": "draft",
+    "when": "2026-12-04",
+}
+QUESTIONNAIRE = {
+    "form": {"id": "http://clinic.example/Questionnaire/sleep", "version": "2"},
+    "answered_by": "patient",
+    "answered_at": "2026-11-20T08:30:00-06:00",
+    "answers": [{"link_id": "trouble", "question": "What troubles you", "value": "the cough"}],
+}
+MESSAGE = {
+    "to": {"who": "patient"},
+    "subject": "Your question",
+    "body": "Said so today: please bring your diary.",
+    "carries": ["none"],
+}
 
 
 @pytest.fixture
 def ecw(fresh_practice: Practice) -> Stage:
     fresh_practice.settings(VENDOR, calls_per_minute=10_000)
-    return Stage(fresh_practice, VENDOR)
+    return Stage(fresh_practice, VENDOR, messages_reach_patients=True)
 
 
 def problem(stage: Stage, **more: Any) -> WirePlan:
@@ -63,8 +115,38 @@ def note(stage: Stage, text: str = "BP ≥ 140|90\n====\nFollow up.", **more: An
     return stage.create("note", content | more)
 
 
+def vitals(stage: Stage) -> dict[str, Any]:
+    return {
+        "readings": [
+            {"code": "8480-6", "value": {"value": "148", "unit": "mm[Hg]"}},
+            {"code": "8462-4", "value": {"value": "90", "unit": "mm[Hg]"}},
+        ],
+        "effective_at": stage.at.isoformat(timespec="seconds"),
+        "origin": "measured",
+    }
+
+
+def task(stage: Stage) -> dict[str, Any]:
+    return {
+        "title": "Call about the cough",
+        "owner": f"Practitioner/{stage.people['staff']['nurse']['practitioner']}",
+        "due": "2026-11-27",
+        "description": "Said so today.",
+    }
+
+
 def plan_of(stage: Stage, kind: str) -> WirePlan:
-    return {"problem": problem, "note": note}[kind](stage)
+    if kind in {"problem", "note"}:
+        return {"problem": problem, "note": note}[kind](stage)
+    known: dict[str, dict[str, Any]] = {
+        "allergy": ALLERGY,
+        "medication": MEDICATION,
+        "order": ORDER,
+        "message": MESSAGE,
+        "questionnaire": QUESTIONNAIRE,
+    }
+    made = {"vitals": vitals, "task": task}
+    return stage.create(kind, known[kind] if kind in known else made[kind](stage))
 
 
 def waiting(stage: Stage) -> list[dict[str, Any]]:
@@ -107,6 +189,91 @@ class TestAProblem:
         plan = problem(ecw)
         assert ecw.send(plan) != ecw.send(plan)
         assert not ecw.adapter.capabilities.get("problem", "create").retry.may_resend
+
+
+class TestWhatWaits:
+    @pytest.mark.req("001-53")
+    @pytest.mark.parametrize("kind", sorted({*TYPES} - SENT - FILED - {"note", "problem"}))
+    def test_is_read_as_it_was_said_once_it_is_reconciled(self, ecw: Stage, kind: str) -> None:
+        plan = plan_of(ecw, kind)
+        reference = ecw.send(plan)
+        assert [each["reference"] for each in waiting(ecw)] == [reference]
+        assert ecw.adapter.read_entry(kind=kind, reference=reference, at=ecw.at) is None
+        ecw.practice.lever("accept_staged", vendor=VENDOR, reference=reference)
+        entry = ecw.entry(kind, reference)
+        assert entry.patient == f"Patient/{ecw.people['P1']['patient']}"
+        capability = ecw.adapter.capabilities.get(kind, "create")
+        differing = {
+            place.split("/")[1]
+            for place in comparable_differences(plan.comparable, entry.comparable)
+        }
+        # Whoever reconciles an entry also says how sure it is.
+        assert differing <= set(capability.set_on_acceptance)
+
+    def test_a_reaction_is_kept_as_its_words(self, ecw: Stage) -> None:
+        ecw.send(plan_of(ecw, "allergy"))
+        [item] = waiting(ecw)
+        assert item["content"]["reaction"] == [{"manifestation": [{"text": "Allergy : Wheal"}]}]
+        assert not {"category", "note", "verificationStatus"} & set(item["content"])
+
+    def test_a_medication_is_to_be_reconciled_and_never_ordered(self, ecw: Stage) -> None:
+        plan = plan_of(ecw, "medication")
+        reference = ecw.send(plan)
+        assert b'"category": {"text": "reconcile"}' in plan.steps[0].body.replace(
+            b'":', b'": '
+        ).replace(b'":  ', b'": ')
+        assert reference.startswith("MedicationRequest/")
+        [item] = waiting(ecw)
+        [line] = item["content"]["dosageInstruction"]
+        assert line["route"] == {"text": "Oral route"}
+        assert line["timing"]["code"]["text"]
+        assert item["content"]["intent"] == "plan"
+
+    def test_vital_signs_name_no_visit(self, ecw: Stage) -> None:
+        plan = plan_of(ecw, "vitals")
+        assert "/encounter" in {r.pointer for r in plan.not_carried}
+        ecw.send(plan)
+        [item] = waiting(ecw)
+        assert "encounter" not in item["content"]
+
+    def test_vital_signs_need_a_build_that_takes_them(self, fresh_practice: Practice) -> None:
+        stage = Stage(fresh_practice, VENDOR, build="12.0.2.1")
+        found = stage.adapter.capabilities.lookup("vitals", "create")
+        assert found is not None
+        assert (found.supported, "12.0.3.04009405" in found.sentence) == (False, True)
+
+    def test_an_order_for_a_locked_visit_is_refused(self, ecw: Stage) -> None:
+        locked = Stage(ecw.practice, VENDOR, who="P9")
+        with pytest.raises(ContentRefused) as refused:
+            locked.send(plan_of(locked, "order"))
+        assert refused.value.vendor_code == "139"
+
+
+class TestAQuestionnaire:
+    def test_is_a_plain_create_and_read_as_it_was_said(self, ecw: Stage) -> None:
+        plan = plan_of(ecw, "questionnaire")
+        reference = ecw.send(plan)
+        entry = ecw.entry("questionnaire", reference)
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        said = ecw.adapter.parse(plan).model_dump_canonical()
+        assert changed_fields("questionnaire", said, entry.canonical) == ()
+
+
+class TestWhatIsSent:
+    @pytest.mark.parametrize("kind", sorted(SENT))
+    def test_cannot_be_looked_for(self, ecw: Stage, kind: str) -> None:
+        plan = plan_of(ecw, kind)
+        assert ecw.send(plan).startswith(TYPES[kind])
+        found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
+        assert (found.complete, found.hits) == (False, ())
+        if kind == "task":
+            assert [each.what for each in ecw.read("task").unreadable] == ["tasks"]
+
+    def test_messages_are_off_until_their_direction_is_known(
+        self, fresh_practice: Practice
+    ) -> None:
+        stage = Stage(fresh_practice, VENDOR)
+        assert not stage.adapter.capabilities.may("message", "create")
 
 
 class TestANote:
@@ -163,75 +330,62 @@ class TestANote:
             assert refused.value.vendor_code == "614"
 
 
+# fault: (branch, entries that it leaves)
+FAULTS: dict[str, tuple[type[AdapterError], int]] = {
+    "drop-before-commit": (ConnectionLost, 0),
+    "drop-after-commit": (ConnectionLost, 1),
+    "timeout-before-commit": (TimedOutAfterSend, 0),
+    "timeout-after-commit": (TimedOutAfterSend, 1),
+    "error-before-commit": (ServerError, 0),
+    "error-after-commit": (ServerError, 1),
+    "conflict": (AlreadyThere, 0),
+    "stale-version": (AlreadyThere, 0),
+    "rate-limited": (RateLimited, 0),
+    "unavailable": (ServerError, 0),
+    "expired-token": (TokenRejected, 0),
+    "html-reply": (UnreadableReply, 1),
+    "empty-reply": (UnreadableReply, 1),
+    "not-json": (UnreadableReply, 1),
+    "truncated-body": (ConnectionLost, 1),
+    "redirect": (Redirected, 0),
+    "no-location": (UnreadableReply, 1),
+    "no-id": (UnreadableReply, 1),
+    "chart-locked": (ContentRefused, 0),
+    "patient-merged": (ContentRefused, 0),
+}
+NUMBERS: dict[str, type[AdapterError]] = {
+    "2": ServerError,
+    "108": ContentRefused,
+    "109": ContentRefused,
+    "139": ContentRefused,
+    "201": ContentRefused,
+    "202": AlreadyThere,
+    "308": NotPermitted,
+    "614": ContentRefused,
+    "9999": UnreadableReply,
+}
+WORDS = ("Said so today", "Follow up", "metformin", "cough", "amoxicillin", "Potassium")
+
+
 @pytest.mark.parametrize("kind", sorted(TYPES))
 class TestFaults:
     @pytest.mark.req("002-75", "003-55")
-    @pytest.mark.parametrize(
-        ("fault", "branch", "entries"),
-        [
-            ("drop-before-commit", ConnectionLost, 0),
-            ("drop-after-commit", ConnectionLost, 1),
-            ("timeout-before-commit", TimedOutAfterSend, 0),
-            ("timeout-after-commit", TimedOutAfterSend, 1),
-            ("error-before-commit", ServerError, 0),
-            ("error-after-commit", ServerError, 1),
-            ("conflict", AlreadyThere, 0),
-            ("stale-version", AlreadyThere, 0),
-            ("rate-limited", RateLimited, 0),
-            ("unavailable", ServerError, 0),
-            ("expired-token", TokenRejected, 0),
-            ("html-reply", UnreadableReply, 1),
-            ("empty-reply", UnreadableReply, 1),
-            ("not-json", UnreadableReply, 1),
-            ("truncated-body", ConnectionLost, 1),
-            ("redirect", Redirected, 0),
-            ("no-location", UnreadableReply, 1),
-            ("no-id", UnreadableReply, 1),
-            ("chart-locked", ContentRefused, 0),
-            ("patient-merged", ContentRefused, 0),
-        ],
-    )
-    def test_each_becomes_its_branch_and_leaves_what_it_leaves(
-        self, ecw: Stage, kind: str, fault: str, branch: type[AdapterError], entries: int
-    ) -> None:
-        plan = plan_of(ecw, kind)
-        step = plan.steps[0]
+    def test_each_becomes_its_branch_and_leaves_what_it_leaves(self, ecw: Stage, kind: str) -> None:
+        step = plan_of(ecw, kind).steps[0]
         token = ecw.adapter.authenticate(step)
-        ecw.practice.fault(fault, vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", ms=1500)
-        sender: EhrAdapter = ecw.adapter
-        if fault.startswith("timeout"):
-            sender = registry.get_adapter(replace(ecw.connection, read_timeout=0.5, deadline=1.0))
-        with pytest.raises(branch) as raised:
-            sender.submit(step, token=token)
-        told = f"{raised.value} {raised.value!r} {raised.value.facts()}"
-        assert "Said so today" not in told
-        assert "Follow up" not in told
-        assert effects(ecw) == entries
-
-    @pytest.mark.parametrize(
-        ("number", "branch"),
-        [
-            ("2", ServerError),
-            ("108", ContentRefused),
-            ("109", ContentRefused),
-            ("139", ContentRefused),
-            ("201", ContentRefused),
-            ("202", AlreadyThere),
-            ("308", NotPermitted),
-            ("614", ContentRefused),
-            ("9999", UnreadableReply),
-        ],
-    )
-    def test_a_number_becomes_its_branch(
-        self, ecw: Stage, kind: str, number: str, branch: type[AdapterError]
-    ) -> None:
-        plan = plan_of(ecw, kind)
-        ecw.practice.fault(
-            "outcome", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", number=number
-        )
-        with pytest.raises(branch) as raised:
-            ecw.send(plan)
-        assert raised.value.vendor_code == number
+        impatient = registry.get_adapter(replace(ecw.connection, read_timeout=0.4, deadline=0.8))
+        for fault, (branch, entries) in FAULTS.items():
+            if kind == "questionnaire" and fault == "truncated-body":
+                step = replace(step, headers=(*step.headers, ("Prefer", "return=representation")))
+            ecw.practice.fault(fault, vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", ms=1000)
+            before = effects(ecw)
+            sender: EhrAdapter = impatient if fault.startswith("timeout") else ecw.adapter
+            with pytest.raises(branch) as raised:
+                sender.submit(step, token=token)
+            told = f"{raised.value} {raised.value!r} {raised.value.facts()}"
+            assert not [word for word in WORDS if word in told], fault
+            assert effects(ecw) - before == entries, fault
+            ecw.practice.clear_faults()
 
     def test_a_late_commit_cannot_be_seen(self, ecw: Stage, kind: str) -> None:
         plan = plan_of(ecw, kind)
@@ -245,12 +399,27 @@ class TestFaults:
         ecw.practice.lever("commit_late", vendor=VENDOR)
         assert effects(ecw) == 1
         found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
-        assert found.complete is False
+        # A candidate for a person where the kind is served, nothing at all where it is not.
+        assert bool(found.hits) == (kind == "questionnaire")
+        assert found.method.hit_proves is False
 
     def test_a_slow_answer_is_an_answer(self, ecw: Stage, kind: str) -> None:
         plan = plan_of(ecw, kind)
         ecw.practice.fault("slow", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", ms=300)
-        assert ecw.send(plan).startswith(TYPES[kind])
+        assert ecw.send(plan)
+
+
+@pytest.mark.parametrize("kind", sorted({*TYPES} - FILED))
+def test_a_number_becomes_its_branch(ecw: Stage, kind: str) -> None:
+    step = plan_of(ecw, kind).steps[0]
+    token = ecw.adapter.authenticate(step)
+    for number, branch in NUMBERS.items():
+        ecw.practice.fault(
+            "outcome", vendor=VENDOR, method="POST", path=f"^{TYPES[kind]}", number=number
+        )
+        with pytest.raises(branch) as raised:
+            ecw.adapter.submit(step, token=token)
+        assert raised.value.vendor_code == number
 
 
 @pytest.mark.parametrize("fault", ["dropped-field", "mangled-content"])

@@ -115,7 +115,7 @@ class TestSignIn:
 
     @pytest.mark.parametrize(
         "scope",
-        ["system/Condition.write", "system/Task.c", "system/Condition.cruds", "system/Foo.r", ""],
+        ["system/Condition.write", "system/Task.u", "system/Condition.cruds", "system/Foo.r", ""],
     )
     def test_a_scope_that_is_not_offered_is_invalid_grant(self, ecw, scope):
         refused = ecw.ask_token(scope=f"{scope} system/Patient.r".strip())

@@ -96,8 +96,54 @@ TABLES: dict[str, dict[str, Row]] = {
 
 # Where an adapter declares something else than its row: the reason, one sentence each.
 DIFFERENCES: dict[tuple[str, str], str] = {
-    ("advancedmd", "note create"): "there is no note without a template, and none is named by default",
-    ("advancedmd", "problem resolve"): "a problem ends by an update of the same row: status and date",
+    (
+        "eclinicalworks",
+        "message create",
+    ): "its direction is not documented (model, section 10): built, off by default",
+    (
+        "eclinicalworks",
+        "result create",
+    ): "the documented interfaces take no Observation but vital signs",
+    (
+        "advancedmd",
+        "note create",
+    ): "there is no note without a template, and none is named by default",
+    (
+        "advancedmd",
+        "problem resolve",
+    ): "a problem ends by an update of the same row: status and date",
+    **{
+        (
+            "veradigm",
+            change,
+        ): "an update of the whole entry by FHIR, as the table's “the same, update”"
+        for change in (
+            "problem resolve",
+            "problem entered-in-error",
+            "allergy resolve",
+            "allergy entered-in-error",
+            "vitals entered-in-error",
+            "medication discontinue",
+            "medication entered-in-error",
+            "note update",
+            "note entered-in-error",
+        )
+    },
+    ("veradigm", "note amend"): "a new document by FHIR that names the signed one",
+    ("veradigm", "task create"): "goes through Unity, which default settings do not name",
+    (
+        "veradigm",
+        "message create",
+    ): "its direction is not documented (model, section 10): off by default",
+    (
+        "veradigm",
+        "appointment create",
+    ): "no page describes the parameters of Practice Management's SaveAppointment",
+    (
+        "veradigm",
+        "encounter create",
+    ): "SaveSimpleEncounter takes a type and a date: class, time and clinician would be lost",
+    ("veradigm", "demographics update"): "no page describes what SavePatient takes",
 }
 
 

@@ -6,7 +6,6 @@ in a minute of the clock, no word about versions or repeated requests.
 """
 
 import base64
-import binascii
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +14,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from ehr_adapters.canonical.base import ChartChange, fhir_type, makes_entry
-from ehr_adapters.canonical.exact_json import NotStrictJson, dumps, loads
+from ehr_adapters.canonical.exact_json import loads
 from ehr_adapters.canonical.fhir_r4 import CanonicalForm, FhirForm, Uncarried
-from ehr_adapters.canonical.note import note_text
 from ehr_adapters.capabilities import Capability, CapabilitySet
 from ehr_adapters.contract import (
     AccessToken,
@@ -42,40 +38,43 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_outcomes import has_errors, json_object, outcome_of
-from ehr_adapters.fhir_reading import FHIR_JSON, FhirReader, FhirSettings, fhir_url
+from ehr_adapters.fhir_reading import FHIR_JSON, FhirReader, fhir_url
 from ehr_adapters.http import EgressRefused, HttpClient, NeverConnected, NotAnswered, Reply
 from ehr_adapters.vendors.eclinicalworks import contents, note_message
 from ehr_adapters.vendors.eclinicalworks.hl7v2 import NotHl7
 from ehr_adapters.vendors.eclinicalworks.numbers import SUCCESS, EcwCode, meaning_of
 from ehr_adapters.vendors.eclinicalworks.rows import PLACES, rows
+from ehr_adapters.vendors.eclinicalworks.settings import EcwSettings
+from ehr_adapters.vendors.eclinicalworks.shown import (
+    medication_words,
+    message_in,
+    reaction_words,
+    readable,
+)
+from ehr_adapters.vendors.eclinicalworks.transactions import (
+    as_single,
+    as_transaction,
+    is_note,
+    response_in,
+    type_in,
+)
 
 ALGORITHM = "RS384"
-# Types that the vendor's CapabilityStatement serves and its scopes name; a scope that is not among them
-# spoils the whole request for a token.
-SERVED = frozenset({
-    "AllergyIntolerance", "Binary", "CarePlan", "Condition", "DiagnosticReport", "DocumentReference", "Encounter",
-    "Goal", "Location", "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner", "Provenance",
-    "QuestionnaireResponse", "ServiceRequest",
+# Types that the vendor's CapabilityStatement serves, with the scopes that its discovery document names; a
+# scope that is not among them spoils the whole request for a token.
+_SEARCHED = frozenset({
+    "AllergyIntolerance", "CarePlan", "Condition", "DiagnosticReport", "DocumentReference", "Encounter", "Goal",
+    "Location", "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner", "Provenance",
 })  # fmt: skip
-
-
-class EcwSettings(FhirSettings):
-    """Settings of one practice. What the vendor does not document has the safe value until it is shown."""
-
-    scope_syntax: str = Field(default="v2", pattern="^v2$", title="Spelling of scopes")
-    repertoire: str = Field(
-        default="us-ascii",
-        pattern="^(?:us-ascii|iso-8859-1|utf-8)$",
-        title="Characters that the EHR can hold",
-    )
-    notes_read_back_probed: str = Field(
-        default="",
-        pattern=r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?$",
-        title="A delivered note was found again by search, on",
-    )
-    notes_cap: int = Field(default=30_000, ge=1000, title="Characters in one note")
-    processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")
-    index_lag_seconds: int = Field(default=900, ge=0, title="Longest delay of a search")
+_ONLY_READ = frozenset({"Binary", "QuestionnaireResponse", "ServiceRequest"})
+SERVED = _SEARCHED | _ONLY_READ
+# The types for which the document has a scope to create or update. Further write interfaces are described
+# without any: about those its silence says nothing.
+_NAMED_FOR_WRITING = _SEARCHED - {"Goal", "CarePlan"}
+# The only type whose create the vendor's CapabilityStatement names: a plain FHIR create.
+DIRECT = frozenset({"QuestionnaireResponse"})
+# Under which types an entry may be named that was written as another: the medication list is kept as one.
+_KEPT_AS = {"MedicationStatement": ("MedicationStatement", "MedicationRequest")}
 
 
 class EcwAdapter(FhirHttpAdapter):
@@ -120,9 +119,10 @@ class EcwAdapter(FhirHttpAdapter):
             if not capability.supported:
                 continue
             scope = self._scope_of(capability.kind, capability.interaction)
+            named = fhir_type(capability.kind) in _NAMED_FOR_WRITING
             if not version.startswith("4."):
                 sentence = "eClinicalWorks does not say that it speaks FHIR R4."
-            elif offered and scope not in offered:
+            elif offered and named and scope not in offered:
                 sentence = f"The sign-in of this eClinicalWorks practice does not offer {scope}."
             else:
                 continue
@@ -146,9 +146,9 @@ class EcwAdapter(FhirHttpAdapter):
         listed = (said or {}).get("scopes_supported")
         return frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
 
-    @staticmethod
-    def _scope_of(kind: str, interaction: str) -> str:
-        return f"system/{fhir_type(kind)}.{'c' if makes_entry(kind, interaction) else 'u'}"
+    def _scope_of(self, kind: str, interaction: str) -> str:
+        usual = f"system/{fhir_type(kind)}.{'c' if makes_entry(kind, interaction) else 'u'}"
+        return self.settings.write_scopes.get(fhir_type(kind), usual)
 
     # --- how would you say this ------------------------------------------------------------------
 
@@ -159,7 +159,9 @@ class EcwAdapter(FhirHttpAdapter):
         if issues:
             raise self._cannot(change, issues)
         plan = super()._render(change, capability=capability, tag=tag, baseline=baseline)
-        return replace(plan, steps=(_as_transaction(plan.steps[0]),))
+        step = plan.steps[0] if plan.steps[0].path in DIRECT else as_transaction(plan.steps[0])
+        scope = self.settings.write_scopes.get(type_in(step), step.scope)
+        return replace(plan, steps=(replace(step, scope=scope),))
 
     def _to_fhir(
         self,
@@ -182,7 +184,7 @@ class EcwAdapter(FhirHttpAdapter):
                     "eClinicalWorks does not take the sensitivity label from outside.",
                 )
             )
-        resource = contents.arranged(change.kind, resource)
+        resource = contents.arranged(change.kind, resource, content)
         if change.kind == "note":
             resource.pop("identifier", None)
             resource["content"] = [self._message_of(change, content, patient=patient, tag=tag)]
@@ -223,14 +225,14 @@ class EcwAdapter(FhirHttpAdapter):
     def parse(self, plan: WirePlan) -> ChartChange:
         if plan.adapter != self.kind or len(plan.steps) != 1:
             raise AdapterMisconfigured("The plan was made by another adapter.")
-        single = _as_single(plan.steps[0])
+        single = as_single(plan.steps[0])
         if plan.kind == "note":
             self._check_message(plan, loads(single.body))
         return super().parse(replace(plan, steps=(single,)))
 
     def _check_message(self, plan: WirePlan, resource: Mapping[str, Any]) -> None:
         """Message and document around it must speak of the same patient and visit."""
-        found = _message_in(resource)
+        found = message_in(resource)
         said = (resource.get("context") or {}).get("encounter") or [{}]
         if (
             found is None
@@ -245,10 +247,14 @@ class EcwAdapter(FhirHttpAdapter):
     # --- what the bytes say ----------------------------------------------------------------------
 
     def _canonical(self, resource: Mapping[str, Any], *, kind: str) -> CanonicalForm:
-        return super()._canonical(_readable(resource), kind=kind)
+        return super()._canonical(readable(resource), kind=kind)
 
     def _comparable(self, resource: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
-        return super()._comparable(_readable(resource), kind=kind)
+        if kind == "medication":
+            return medication_words(resource, self._canonical(resource, kind=kind).content)
+        if kind == "allergy":
+            return super()._comparable(reaction_words(resource), kind=kind)
+        return super()._comparable(readable(resource), kind=kind)
 
     # --- sending ---------------------------------------------------------------------------------
 
@@ -262,9 +268,9 @@ class EcwAdapter(FhirHttpAdapter):
     @contextmanager
     def _reading(self, scope: str, *, seconds: float | None = None) -> Iterator[FhirReader]:
         served = " ".join(
-            word
+            f"system/{name}.r" if name in _ONLY_READ else word
             for word in scope.split()
-            if word.removeprefix("system/").partition(".")[0] in SERVED
+            if (name := word.removeprefix("system/").partition(".")[0]) in SERVED
         )
         with _until_the_minute_is_over(), super()._reading(served, seconds=seconds) as reader:
             yield reader
@@ -274,17 +280,21 @@ class EcwAdapter(FhirHttpAdapter):
             return super().authenticate(step)
 
     def _address(self, step: WireRequest) -> str:
+        if step.path in DIRECT and step.method == "POST":
+            return super()._address(step)
         if step.path or step.method != "POST":
             raise AdapterMisconfigured("Everything is written to the base address.")
         return self.connection.base_url.rstrip("/")
 
     def _receipt(self, step: WireRequest, reply: Reply, *, token: AccessToken) -> WriteReceipt:
+        if step.path in DIRECT:
+            return super()._receipt(step, reply, token=token)
         number, location, facts = self._answered(step, reply)
         if not 200 <= reply.status < 300:
             raise self._refusal(step, reply, facts)
         if number == SUCCESS:
             return self._success(step, reply, location=location, facts=facts, token=token)
-        known = meaning_of(number, note=_is_note(step)) if number else None
+        known = meaning_of(number, note=is_note(step)) if number else None
         if known is not None:
             raise _raised(known, facts)
         raise UnreadableReply(
@@ -304,8 +314,9 @@ class EcwAdapter(FhirHttpAdapter):
         facts: Mapping[str, Any],
         token: AccessToken,
     ) -> WriteReceipt:
-        type_name = _type_in(step)
-        found = self._entry_of(location, type_name) if location else None
+        kept_as = _KEPT_AS.get(type_in(step), (type_in(step),))
+        named = (self._entry_of(location, one) for one in kept_as if location)
+        found = next((one for one in named if one), None)
         if found is None:
             raise UnreadableReply(
                 "eClinicalWorks answered success without naming the entry. It is not known whether it wrote the "
@@ -325,7 +336,7 @@ class EcwAdapter(FhirHttpAdapter):
     def _answered(self, step: WireRequest, reply: Reply) -> tuple[str, str, dict[str, Any]]:
         """(the number, the location, the facts) of an answer; "" for what it does not say."""
         body = json_object(reply)
-        number, location, outcome = _response_in(body)
+        number, location, outcome = response_in(body)
         issues, vendor_code, vendor_text = outcome_of(outcome)
         if not number and body is not None and has_errors(body):
             number = vendor_code if re.fullmatch(r"[0-9]{1,4}", vendor_code) else ""
@@ -340,7 +351,7 @@ class EcwAdapter(FhirHttpAdapter):
     def _refusal(self, step: WireRequest, reply: Reply, facts: dict[str, Any]) -> AdapterError:
         if reply.status == 429 and facts["retry_after"] is None:
             facts = {**facts, "retry_after": _seconds_left()}
-        known = meaning_of(str(facts["vendor_code"]), note=_is_note(step))
+        known = meaning_of(str(facts["vendor_code"]), note=is_note(step))
         if 400 <= reply.status < 500 and reply.status not in {401, 429} and known is not None:
             return _raised(known, facts)
         return super()._refusal(step, reply, facts)
@@ -373,115 +384,12 @@ class EcwAdapter(FhirHttpAdapter):
     def find(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        single = replace(plan, steps=(_as_single(plan.steps[0]),))
+        single = replace(plan, steps=(as_single(plan.steps[0]),))
         return super().find(tags, single, since=since, at=at)
-
-
-# --- one entry in a transaction ------------------------------------------------------------------
-
-
-def _as_transaction(step: WireRequest) -> WireRequest:
-    """The same request as the only entry of a transaction to the base address."""
-    bundle = {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [
-            {"resource": loads(step.body), "request": {"method": step.method, "url": step.path}}
-        ],
-    }
-    return replace(step, method="POST", path="", body=dumps(bundle))
-
-
-def _as_single(step: WireRequest) -> WireRequest:
-    """The request inside; raises `AdapterMisconfigured` for anything but a transaction of one entry."""
-    try:
-        bundle = loads(step.body)
-        [entry] = bundle["entry"]
-        request, resource = entry["request"], entry["resource"]
-        wrapped = bundle["type"] == "transaction" and isinstance(resource, dict)
-        method, path = str(request["method"]), str(request["url"])
-    except (NotStrictJson, KeyError, TypeError, ValueError):
-        wrapped = False
-    if not wrapped:
-        raise AdapterMisconfigured("The plan is no transaction of one entry.")
-    return replace(step, method=method, path=path, body=dumps(resource))
-
-
-def _type_in(step: WireRequest) -> str:
-    return _as_single(step).path.partition("/")[0]
-
-
-def _is_note(step: WireRequest) -> bool:
-    return _type_in(step) == "DocumentReference"
-
-
-def _response_in(body: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any] | None]:
-    """(number, location, outcome) of the only entry of a transaction-response."""
-    if body is None or body.get("resourceType") != "Bundle":
-        return "", "", body
-    entries = body.get("entry")
-    only = entries[0] if isinstance(entries, list) and len(entries) == 1 else None
-    response = only.get("response") if isinstance(only, dict) else None
-    if body.get("type") != "transaction-response" or not isinstance(response, dict):
-        return "", "", None
-    number = str(response.get("status", ""))
-    location, outcome = response.get("location"), response.get("outcome")
-    return (
-        # "201 Created" would be a status of HTTP: eClinicalWorks' own stand alone.
-        number if re.fullmatch(r"[0-9]{1,4}", number) else "",
-        location if isinstance(location, str) else "",
-        outcome if isinstance(outcome, dict) else None,
-    )
 
 
 def _raised(meaning: EcwCode, facts: Mapping[str, Any]) -> AdapterError:
     return meaning.branch(meaning.sentence, **{**facts, "next_step": meaning.next_step})
-
-
-# --- notes ---------------------------------------------------------------------------------------
-
-
-def _message_in(resource: Mapping[str, Any]) -> note_message.NoteMessage | None:
-    """The note's message inside a document; None when there is none that can be read."""
-    for part in resource.get("content") or ():
-        attachment = part.get("attachment") if isinstance(part, Mapping) else None
-        found = _decoded(attachment) if isinstance(attachment, Mapping) else None
-        if found is not None:
-            return found
-    return None
-
-
-def _decoded(attachment: Mapping[str, Any]) -> note_message.NoteMessage | None:
-    named = str(attachment.get("contentType", "")).partition(";")[0].strip().lower()
-    if named != note_message.CONTENT_TYPE:
-        return None
-    try:
-        raw = base64.b64decode(str(attachment.get("data", "")), validate=True)
-        return note_message.read(raw)
-    except (binascii.Error, NotHl7):
-        return None
-
-
-def _readable(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The resource with each HL7 v2 note as the plain text that it says."""
-    parts = resource.get("content")
-    if resource.get("resourceType") != "DocumentReference" or not isinstance(parts, list):
-        return resource
-    shown = []
-    for part in parts:
-        attachment = part.get("attachment") if isinstance(part, Mapping) else None
-        found = _decoded(attachment) if isinstance(attachment, Mapping) else None
-        if found is None:
-            shown.append(part)
-            continue
-        text = note_text(
-            sections=[{"title": title, "text": text} for title, text in found.sections],
-            short=found.short,
-        )
-        data = base64.b64encode(text.encode()).decode()
-        plain = {"contentType": "text/plain; charset=utf-8", "data": data}
-        shown.append({**part, "attachment": {**(attachment or {}), **plain}})
-    return {**resource, "content": shown}
 
 
 # --- the minute ----------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from ehr_adapters.capabilities import (
 
 SOURCE_DATE = "2026-11-20"
 GUIDE = "eClinicalWorks, Create APIs and Error Code Reference Guide 1.0"
+# The first build whose documented interfaces take vital signs.
+VITALS_BUILD = "12.0.3.04009405"
 _CONFORMANCE = "eClinicalWorks, CapabilityStatement and SMART configuration"
 
 PLACES = {
@@ -28,6 +30,7 @@ PLACES = {
     "order": "Treatment section of the visit, Browse orders or medications",
     "vitals": "Vitals section of the visit",
     "result": "Labs of the patient, outside result",
+    "result comment": "Labs of the patient: open the result, Notes",
     "task": "Actions, New Action",
     "message": "Messages, New Message to the patient's portal account",
     "appointment": "Resource Schedule, New Appointment",
@@ -48,6 +51,10 @@ _DOES: dict[Interaction, str] = {
     Interaction.COMMENT: "comment on",
 }
 _WHY = {
+    "result": "eClinicalWorks describes no interface that takes a laboratory's value from outside. Enter it in "
+    "eClinicalWorks with the copy card.",
+    "message": "In which direction a message to eClinicalWorks goes is not documented, so none is sent. Write it in "
+    "eClinicalWorks with the copy card.",
     "appointment": "Appointments of eClinicalWorks go through a scheduling interface of its own, which the portal "
     "does not speak. Book in eClinicalWorks with the copy card.",
     "care_plan": "eClinicalWorks has no interface for care plans. Type it in eClinicalWorks with the copy card.",
@@ -57,7 +64,9 @@ _WHY = {
 def rows(settings: Any) -> Iterator[Capability]:
     """Every kind and interaction that the portal has: what is taken, and why the rest is not."""
     taken = {
-        row.key: row for row in (*_notes(settings), *_staged(settings)) if row.kind in all_kinds()
+        row.key: row
+        for row in (*_notes(settings), *_staged(settings), *_sent(settings), *_filed(settings))
+        if row.kind in all_kinds()
     }
     for kind in all_kinds():
         for interaction in interactions(kind):
@@ -122,7 +131,11 @@ def _notes(settings: Any) -> Iterator[Capability]:
 
 
 def _staged(settings: Any) -> Iterator[Capability]:
-    """What waits among the App Data of the patient until a user reconciles it; nothing there can be read."""
+    """What waits among the App Data of the patient until a user reconciles it.
+
+    Whether the id of the answer is that of the entry in the chart is not documented: an entry that is not
+    there proves nothing, as long as it waits.
+    """
     common: dict[str, Any] = {
         "interaction": "create",
         "transport": "FHIR transaction of one entry",
@@ -135,10 +148,109 @@ def _staged(settings: Any) -> Iterator[Capability]:
     yield Capability(
         kind="problem",
         not_carried=("/severity", "/stage", "/encounter", "/sensitivity"),
-        read_back_by_id=False,
         server_owned=("identifier", "recordedDate", "recorder", "asserter"),
-        transformations=(
-            Transformation("code", "display", "eClinicalWorks writes its own words for the code."),
-        ),
+        transformations=(_own_words("code"),),
         **common,
     )
+    yield Capability(
+        kind="allergy",
+        not_carried=(
+            "/category",
+            "/type",
+            "/reported_by",
+            "/last_seen",
+            "/note",
+            "/sensitivity",
+        ),
+        server_owned=("identifier", "category", "type", "recordedDate", "recorder", "asserter"),
+        set_on_acceptance=("verificationStatus",),
+        transformations=(_own_words("code"),),
+        **common,
+    )
+    yield Capability(
+        kind="medication",
+        not_carried=("/indication", "/taken", "/note", "/encounter", "/sensitivity"),
+        server_owned=("identifier",),
+        **common,
+    )
+    if _has_vitals(settings.build):
+        yield Capability(
+            kind="vitals",
+            not_carried=(
+                "/encounter",
+                "/origin",
+                "/readings/*/site",
+                "/readings/*/method",
+                "/note",
+                "/sensitivity",
+            ),
+            server_owned=("identifier", "encounter", "issued", "performer"),
+            transformations=(_own_words("code"),),
+            **common,
+        )
+    else:
+        yield Capability(
+            kind="vitals",
+            interaction="create",
+            supported=False,
+            sentence=f"This eClinicalWorks is of build {settings.build}; it takes vital signs from outside from build "
+            f"{VITALS_BUILD} on.",
+            source=GUIDE,
+            source_date=SOURCE_DATE,
+        )
+    yield Capability(
+        kind="order",
+        not_carried=("/sensitivity",),
+        server_owned=("identifier", "authoredOn"),
+        set_on_acceptance=("status", "intent"),
+        transformations=(_own_words("code"), _own_words("category")),
+        **common | {"retry": RetryClass.S6},
+    )
+
+
+def _sent(settings: Any) -> Iterator[Capability]:
+    """What somebody is to act on; nothing of it can be read again."""
+    common: dict[str, Any] = {
+        "interaction": "create",
+        "transport": "FHIR transaction of one entry",
+        "finality": Finality.SENT_FOR_ACTION,
+        "find": FindMethod.NONE,
+        "not_carried": ("/sensitivity",),
+        "read_back_by_id": False,
+        **_bounds(settings),
+    }
+    yield Capability(kind="task", retry=RetryClass.S4, tag_places=("identifier",), **common)
+    if settings.messages_reach_patients:
+        row = common | {"not_carried": ("/reply_allowed", "/sensitivity")}
+        yield Capability(kind="message", retry=RetryClass.S6, **row)
+
+
+def _filed(settings: Any) -> Iterator[Capability]:
+    """What is in the chart at once. Nothing of the portal's is known to come back with it."""
+    common: dict[str, Any] = {
+        "interaction": "create",
+        "finality": Finality.FILED,
+        "find": FindMethod.MATCH,
+        "retry": RetryClass.S4,
+        "not_carried": ("/sensitivity",),
+    }
+    yield Capability(
+        kind="questionnaire",
+        transport="FHIR R4 create",
+        server_owned=("identifier",),
+        **common
+        | _bounds(settings)
+        | {"acknowledgement": Acknowledgement.ID_IN_LOCATION_OR_BODY, "source": _CONFORMANCE},
+    )
+
+
+def _own_words(path: str) -> Transformation:
+    return Transformation(path, "display", "eClinicalWorks writes its own words for the code.")
+
+
+def _has_vitals(build: str) -> bool:
+    return _numbers(build) >= _numbers(VITALS_BUILD)
+
+
+def _numbers(build: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in build.split("."))

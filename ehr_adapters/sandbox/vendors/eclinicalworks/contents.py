@@ -26,7 +26,38 @@ KEEPS = {
     "DocumentReference": (
         "identifier", "status", "docStatus", "type", "category", "subject", "date", "author", "content", "context",
     ),
+    "AllergyIntolerance": (
+        "identifier", "clinicalStatus", "code", "patient", "criticality", "onsetDateTime", "reaction",
+    ),
+    "MedicationStatement": (
+        "identifier", "status", "category", "medicationCodeableConcept", "subject", "effectivePeriod", "dosage",
+    ),
+    "Observation": (
+        "identifier", "status", "category", "code", "subject", "effectiveDateTime", "valueQuantity", "component",
+    ),
+    "ServiceRequest": (
+        "identifier", "status", "intent", "category", "priority", "code", "subject", "encounter", "occurrenceDateTime",
+        "requester", "reasonReference", "bodySite", "note", "replaces",
+    ),
+    "Task": (
+        "identifier", "status", "intent", "priority", "code", "description", "focus", "for", "encounter", "owner",
+        "restriction", "input",
+    ),
+    "Communication": (
+        "identifier", "status", "topic", "subject", "recipient", "payload", "encounter", "inResponseTo", "language",
+    ),
 }  # fmt: skip
+_ALLERGY_STATUS = {"active", "inactive"}
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+_PRESSURE = ("mm[Hg]",)
+# LOINC code -> the UCUM units that are taken for it.
+VITALS = {
+    "85354-9": _PRESSURE, "8480-6": _PRESSURE, "8462-4": _PRESSURE, "8867-4": ("/min",), "9279-1": ("/min",),
+    "8310-5": ("Cel", "[degF]"), "8302-2": ("cm", "[in_i]"), "29463-7": ("kg", "g", "[lb_av]"), "39156-5": ("kg/m2",),
+    "2708-6": ("%",), "59408-5": ("%",), "9843-4": ("cm", "[in_i]"), "59576-9": ("%",), "8289-1": ("%",),
+    "77606-2": ("%",),
+}  # fmt: skip
+_PRIORITIES = {"routine", "urgent", "asap", "stat"}
 _CLINICAL = {"active", "resolved", "inactive", "recurrence", "remission"}
 _CERTAINTY = {"unconfirmed", "provisional", "differential", "confirmed"}
 
@@ -88,7 +119,7 @@ def check_note(resource: Mapping[str, Any], *, visit_id: str, repertoire: str) -
     try:
         raw = base64.b64decode(str(attachment.get("data", "")), validate=True)
         message = hl7.segments(raw)
-        check_message(
+        check_report(
             message,
             visit_id=visit_id,
             patient_id=charts.patient_of(resource),
@@ -101,7 +132,7 @@ def check_note(resource: Mapping[str, Any], *, visit_id: str, repertoire: str) -
     require(len(raw) <= LONGEST_NOTE * 4, "109")
 
 
-def check_message(
+def check_report(
     message: list[hl7.Segment], *, visit_id: str, patient_id: str, repertoire: str
 ) -> None:
     """The rules of the HL7 v2 note interface. Raises the numbered refusal, or NotAMessage."""
@@ -139,3 +170,119 @@ def sections_of(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
             line = hl7.plain(segment.field(5))
             shown[-1] = (title, f"{text}\n{line}" if text else line)
     return shown
+
+
+def check_allergy(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for an allergy that is not taken; the substance is found by its words."""
+    codings = (resource.get("code") or {}).get("coding") or []
+    named = [each.get("display") for each in codings] + [(resource.get("code") or {}).get("text")]
+    require(any(named), "143")
+    clinical = codes_of(resource.get("clinicalStatus"))
+    require(clinical and clinical[0] in _ALLERGY_STATUS, "110")
+    for reaction in resource.get("reaction") or []:
+        for sign in reaction["manifestation"]:
+            kind, colon, words = str(sign.get("text", "")).partition(" : ")
+            require(kind and colon and words, "143")
+
+
+def kept_allergy(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The allergy with nothing but the words of its reactions."""
+    content = kept(resource)
+    if "reaction" in content:
+        content["reaction"] = [
+            {"manifestation": [{"text": sign["text"]} for sign in each["manifestation"]]}
+            for each in content["reaction"]
+        ]
+    return content
+
+
+def check_medication(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for a medication that cannot be reconciled with the list."""
+    concept = resource.get("medicationCodeableConcept") or {}
+    codings = concept.get("coding") or []
+    coded = any(each.get("system") == RXNORM and each.get("code") for each in codings)
+    require(coded, "2024")
+    require(concept.get("text"), "143")
+    order_type = str((resource.get("category") or {}).get("text", "")).lower()
+    require(order_type in {"reconcile", "new order"}, "2026")
+    require(len(resource.get("dosage") or []) <= 1, "2")
+
+
+def list_entry(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reconciled medication is in this chart: a reported MedicationRequest, with words for route and
+    schedule."""
+    lines = []
+    for each in resource.get("dosage") or []:
+        line = {key: each[key] for key in ("text", "asNeededBoolean") if key in each}
+        for key, concept in (
+            ("timing", (each.get("timing") or {}).get("code")),
+            ("route", each.get("route")),
+        ):
+            if concept and concept.get("text"):
+                words = {"text": concept["text"]}
+                line[key] = {"code": words} if key == "timing" else words
+        amounts = [
+            one["doseQuantity"] for one in each.get("doseAndRate") or [] if "doseQuantity" in one
+        ]
+        if amounts:
+            line["doseAndRate"] = [{"doseQuantity": amounts[0]}]
+        lines.append(line)
+    period = resource.get("effectivePeriod") or {}
+    content: dict[str, Any] = {
+        "resourceType": "MedicationRequest",
+        **({"identifier": resource["identifier"]} if "identifier" in resource else {}),
+        "status": "active",
+        "intent": "plan",
+        "reportedBoolean": True,
+        "medicationCodeableConcept": resource["medicationCodeableConcept"],
+        "subject": resource["subject"],
+        **({"authoredOn": period["start"]} if "start" in period else {}),
+        "dosageInstruction": lines,
+    }
+    if "end" in period:
+        content["dispenseRequest"] = {"validityPeriod": {"end": period["end"]}}
+    return content
+
+
+def check_vitals(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for a value that is no vital sign of this interface."""
+    vital = any("vital-signs" in codes_of(each) for each in resource.get("category") or [])
+    require(vital, "122")
+    codes = _loinc(resource.get("code") or {})
+    require(len(codes) == 1 and codes[0] in VITALS, "613")
+    require("T" in str(resource.get("effectiveDateTime", "")), "204")
+    parts = resource.get("component") or [resource]
+    for part in parts:
+        named = _loinc(part.get("code") or {})
+        require(named and named[0] in VITALS, "613")
+        value = part.get("valueQuantity") or {}
+        require("value" in value, "612")
+        require(value.get("code") in VITALS[named[0]], "611")
+
+
+def check_order(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for an order that is not taken."""
+    codings = (resource.get("code") or {}).get("coding") or []
+    require(codings and all(each.get("system") and each.get("code") for each in codings), "607")
+    require(resource.get("intent") in {"proposal", "plan", "order"}, "121")
+    require(resource.get("priority", "routine") in _PRIORITIES, "111")
+
+
+def check_action(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for an action that nobody could do."""
+    require(resource.get("status") == "requested", "110")
+    require(resource.get("priority", "routine") in _PRIORITIES, "111")
+    require(resource.get("owner"), "101")
+    require(((resource.get("restriction") or {}).get("period") or {}).get("end"), "116")
+
+
+def check_message(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for a message without a text."""
+    payload = resource.get("payload") or []
+    require(any(each.get("contentString") for each in payload), "161")
+
+
+def _loinc(concept: Mapping[str, Any]) -> list[str]:
+    return [
+        str(each.get("code")) for each in concept.get("coding") or [] if each.get("system") == LOINC
+    ]

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -21,8 +22,16 @@ SERVED = frozenset({
     "MedicationRequest", "Observation", "DiagnosticReport", "DocumentReference", "ServiceRequest", "CarePlan", "Goal",
     "QuestionnaireResponse", "Provenance",
 })  # fmt: skip
-# Types in scopes although nothing of them is served by itself.
-_IN_SCOPES = SERVED | {"Binary", "Medication", "Group"}
+# Types whose scopes are `.r` alone: with these they are also searched.
+_ONLY_R = frozenset({"Binary", "QuestionnaireResponse", "ServiceRequest"})
+# Write interfaces that a practice can have contracted and whose scope no document of the sign-in names.
+UNNAMED = (
+    "Communication",
+    "MedicationStatement",
+    "QuestionnaireResponse",
+    "ServiceRequest",
+    "Task",
+)
 
 
 class EcwFront(Front):
@@ -64,9 +73,18 @@ class EcwFront(Front):
         except oauth.AssertionRefused as refusal:
             raise oauth.TokenRefused("access_denied", str(refusal)) from None
 
+    def scopes_of(self, text: str) -> list[scopes.Scope]:
+        return [
+            replace(scope, rights=scope.rights | {"s"})
+            if scope.type in _ONLY_R and "r" in scope.rights
+            else scope
+            for scope in scopes.parse(text)
+        ]
+
     def grant(self, *, asked: str, client: Any) -> str:
         """All that is asked for, or nothing: one scope that is not offered spoils the request."""
-        offered = set(self.scopes_supported())
+        unnamed = {f"system/{each}.c" for each in UNNAMED}
+        offered = {*self.scopes_supported(), *(unnamed - self._withdrawn_scopes())}
         wanted = asked.split()
         if not wanted or not set(wanted) <= offered:
             raise oauth.TokenRefused("invalid_grant", "a requested scope is not supported")
@@ -80,19 +98,18 @@ class EcwFront(Front):
 
     def scopes_supported(self) -> list[str]:
         """v2 words; creating and updating have no word of the first version."""
-        withdrawn = self._withdrawn()
         words = [
             f"system/{each}.{right}"
-            for each in sorted(_IN_SCOPES)
+            for each in sorted(SERVED - _ONLY_R)
             for right in ("r", "rs", "read", "c", "u")
         ]
-        named = {"c": "create", "u": "update"}
-        return [
-            word
-            for word in words
-            if f"{word.removeprefix('system/').partition('.')[0]}.{named.get(word.rpartition('.')[2])}"
-            not in withdrawn
-        ]
+        words += [f"system/{each}.r" for each in sorted(_ONLY_R)]
+        return [word for word in words if word not in self._withdrawn_scopes()]
+
+    def _withdrawn_scopes(self) -> set[str]:
+        letters = {"create": "c", "update": "u"}
+        pairs = (each.partition(".") for each in self._withdrawn())
+        return {f"system/{kind}.{letters.get(verb, verb)}" for kind, _, verb in pairs}
 
     def smart_configuration(self, call: Call) -> dict[str, Any]:
         return super().smart_configuration(call) | {
@@ -161,6 +178,16 @@ class EcwFront(Front):
 
     # --- writing ------------------------------------------------------------------------------------
 
+    def create(self, call: Call, type: str) -> Answer:
+        """Answers to a questionnaire, the one plain create; no header makes it conditional."""
+        resource = self.resource_in(call, type)
+        self._within_scope(call, "c", type, resource)
+        if not behaviour.of(self.vendor, "default_user"):
+            raise RequestRefused(422, "processing", "No user is set up for this.", number="308")
+        self.check_context(call, resource)
+        row = self.filed(call, resource)
+        return self.written(call, 201, row, self._echo(call, row, resource))
+
     def carry_out(self, call: Call) -> Answer:
         if call.method == "POST" and not call.path:
             return self.transaction(call)
@@ -185,6 +212,12 @@ class EcwFront(Front):
         return {
             ("POST", "Condition"): self._stage_problem,
             ("POST", "DocumentReference"): self._deliver_note,
+            ("POST", "AllergyIntolerance"): self._stage_allergy,
+            ("POST", "MedicationStatement"): self._stage_medication,
+            ("POST", "Observation"): self._stage_vitals,
+            ("POST", "ServiceRequest"): self._stage_order,
+            ("POST", "Task"): self._send_action,
+            ("POST", "Communication"): self._send_message,
         }
 
     def _check_patient(self, resource: Mapping[str, Any]) -> None:
@@ -195,11 +228,43 @@ class EcwFront(Front):
 
     def _stage_problem(self, call: Call, resource: dict[str, Any]) -> Answer:
         contents.check_problem(resource)
-        return self._stage(call, resource)
+        return self._stage(call, contents.kept(resource))
 
-    def _stage(self, call: Call, resource: dict[str, Any]) -> Answer:
+    def _stage_allergy(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_allergy(resource)
+        return self._stage(call, contents.kept_allergy(resource))
+
+    def _stage_medication(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_medication(resource)
+        return self._stage(call, contents.list_entry(contents.kept(resource)))
+
+    def _stage_vitals(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_vitals(resource)
+        return self._stage(call, contents.kept(resource))
+
+    def _stage_order(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_order(resource)
+        self._check_visit(resource)
+        return self._stage(call, contents.kept(resource))
+
+    def _send_action(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_action(resource)
+        return self._file(call, contents.kept(resource))
+
+    def _send_message(self, call: Call, resource: dict[str, Any]) -> Answer:
+        contents.check_message(resource)
+        return self._file(call, contents.kept(resource))
+
+    def _check_visit(self, resource: Mapping[str, Any]) -> None:
+        visits = self.visits(resource)
+        named = "encounter" in resource
+        require(not named or visits, "123")
+        require(all(each.patient_id == charts.patient_of(resource) for each in visits), "164")
+        require(not any(each.locked for each in visits), "139")
+
+    def _stage(self, call: Call, kept: dict[str, Any]) -> Answer:
         """Into the App Data tab of the patient, where a user reconciles it; nobody can read it there."""
-        content = contents.kept(call.spoiler.alter(resource) if call.spoiler else resource)
+        content = call.spoiler.alter(kept) if call.spoiler else kept
         item = charts.stage(
             vendor=self.vendor,
             resource=self._kept(content),
