@@ -242,6 +242,8 @@ _SWITCHED_OFF = {
     "message": "It is not known to whom Veradigm shows a message from outside, so the portal sends none.",
     "appointment": "Veradigm's interface for appointments belongs to Practice Management and is not described anywhere "
     "that the portal could rely on. Book in Veradigm.",
+    "encounter": "Unity takes a visit's type and date only: its class, time and clinician would be lost. "
+    "Open the visit in Veradigm.",
     "demographics": "What Unity takes of a patient's data is not described anywhere that the portal could rely on. "
     "Change it in Veradigm.",
     "result": "Results from outside are not written to Veradigm unless the practice has arranged it.",
