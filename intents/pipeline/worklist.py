@@ -179,7 +179,8 @@ def may_take_over(intent: Intent, membership: Membership) -> bool:
         membership,
         kind=intent.change_kind,
         interaction=intent.interaction,
-        facts=known.of_change,
+        # Whose name it carries answers for it alone: nobody becomes that by being a second one.
+        facts={**known.of_change, "people": "1"},
         connection=intent.connection,
         author_ref=identity.practitioner_ref,
     )

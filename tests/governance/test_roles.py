@@ -156,6 +156,32 @@ class TestDeciding:
         assert ask("LICENSED", kind="medication", entry="list", high_alert="no")
         assert not ask("ASSISTANT", kind="medication", entry="list", high_alert="no")
 
+    def test_about_a_medicine_for_two_people_is_for_clinicians_together(self, ask):
+        assert not ask("LICENSED", kind="medication", people="1")
+        assert ask("LICENSED", kind="medication", people="2")
+        assert not ask("ASSISTANT", kind="medication", people="2")
+
+    @pytest.mark.parametrize(
+        ("kind", "lowest"),
+        [
+            ("task", "ASSISTANT"),
+            ("care_plan", "ASSISTANT"),
+            ("appointment", "REGISTRATION"),
+            ("demographics", "REGISTRATION"),
+            ("vitals", "LICENSED"),
+            ("questionnaire", "LICENSED"),
+            ("result", "LICENSED"),
+            ("allergy", "LICENSED"),
+            ("message", "LICENSED"),
+            ("medication", "PRESCRIBER"),
+        ],
+    )
+    def test_about_each_kind_is_for_a_role_and_those_above_it(self, ask, kind, lowest):
+        order = ["NONE", "REGISTRATION", "ASSISTANT", "LICENSED", "PRESCRIBER"]
+        allowed = {role for role in order if ask(role, kind=kind)}
+
+        assert allowed == set(order[order.index(lowest) :])
+
 
 class TestTwoPeople:
     def test_are_never_one(self, inside, add_person):
@@ -179,6 +205,10 @@ class TestTwoPeople:
         assert roles.may_be_two(doctor, second, needs=two)
         assert roles.may_be_two(pharmacist, doctor, needs=two)
         assert not roles.may_be_two(doctor, nurse, needs=two)
+        assert roles.may_be_one_of_two(nurse, needs=one)
+        assert roles.may_be_one_of_two(pharmacist, needs=two)
+        assert roles.may_be_one_of_two(doctor, needs=two)
+        assert not roles.may_be_one_of_two(nurse, needs=two)
 
 
 class TestActors:

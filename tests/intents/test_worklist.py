@@ -154,6 +154,24 @@ class TestTime:
         assert worklist.due_at(kind=kind, received_at=AT, tenant=self.TENANT) == AT + due
 
     @pytest.mark.parametrize(
+        ("kind", "content", "due"),
+        [
+            # The 22nd ends in New York at five in the morning of the 23rd in Greenwich.
+            ("task", {"due": "2026-11-22"}, datetime(2026, 11, 23, 5, tzinfo=UTC)),
+            ("task", {"due": "2026-11-19"}, datetime(2026, 11, 21, 5, tzinfo=UTC)),
+            ("task", {"due": "2027-01-01"}, AT + timedelta(days=7)),
+            ("task", {"due": "2026-11"}, AT + timedelta(days=7)),
+            ("task", {}, AT + timedelta(days=7)),
+            ("appointment", {"start": "2026-11-21T09:00:00-05:00"}, datetime(2026, 11, 21, 14, tzinfo=UTC)),
+            ("appointment", {"start": "2026-11-20T09:00:00-05:00"}, AT + timedelta(days=7)),
+            ("note", {"due": "2026-11-21"}, AT + timedelta(hours=72)),
+        ],
+    )  # fmt: skip
+    def test_until_a_draft_is_due_ends_with_the_day_or_hour_it_is_for(self, kind, content, due):
+        found = worklist.due_at(kind=kind, received_at=AT, tenant=self.TENANT, content=content)
+        assert found == due
+
+    @pytest.mark.parametrize(
         ("kind", "window", "hours"),
         [("message", 24, 1), ("order", 24, 4), ("vitals", 24, 4), ("note", 24, 24), ("note", 2, 2)],
     )

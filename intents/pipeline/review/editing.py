@@ -68,6 +68,8 @@ def take_over_as_author(*, intent_id: UUID | str, reviewer: Membership, at: date
             raise NotAllowed("This kind of change carries no author.")
         if identity is None:
             raise NotAllowed("You have no verified identity in this EHR.")
+        if not worklist.may_take_over(intent, reviewer):
+            raise NotAllowed("Your clinical role does not answer for this kind of change.")
         content = {**_content(intent), field: identity.practitioner_ref}
         _new_version(intent, content=content, reviewer=reviewer, at=at)
         intent.note(tag=AuditTag.INTENT_REVIEW_ADOPTED, actor=roles.actor_of(reviewer), at=at)
