@@ -134,9 +134,7 @@ def _result(said: str) -> Change | None:
         "value": {"value": found["value"], "unit": unit},
         "collected_at": found["at"],
         "performer": found["lab"],
-        "origin": "outside",
-        "document": "Hand-over sheet",
-        "status": "final",
+        "document": {"source": "Hand-over sheet", "page": 1},
     }
 
 
