@@ -137,7 +137,7 @@ FRONTS = (
         "veradigm", "veradigm", "veradigm-northgate", "Veradigm Northgate (practice)",
         "/veradigm/fhirroute/fhir/CP00101",
         "/veradigm/fhirroute/authorizationV2/CP00101/connect/token",
-        settings=_veradigm,
+        time_zone="America/Chicago", settings=_veradigm,
         secrets={
             "unity_username": "svc-portal",
             "unity_password": "practice-service",
