@@ -161,7 +161,8 @@ class ReadRequest:
 
     `context` asks for entries beside the change's own kind: "allergies", "medications", "problems", "results"
     (kidney function, potassium, INR), "weights", "pregnancy".
-    `deadline` in seconds bounds the whole reading; None means the connection's own.
+    `deadline` in seconds bounds the whole reading; None means the connection's own. `content` is what the
+    change will say, for an EHR that keeps its own numbers for drugs and substances and has to look them up.
     """
 
     patient: str
@@ -174,6 +175,7 @@ class ReadRequest:
     neighbourhood: bool = True
     context: tuple[str, ...] = ()
     deadline: float | None = None
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

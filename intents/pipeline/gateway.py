@@ -201,12 +201,13 @@ def read(
     practitioner_ref: str = "",
     neighbourhood: bool = True,
     context: tuple[str, ...] = (),
+    content: Mapping[str, Any] | None = None,
     deadline: float | None = None,
 ) -> Baseline:
     """What the EHR holds around one change, stamped `at`. `deadline` in seconds bounds all of it.
 
     `context` asks for entries beside it (`ReadRequest.context`); what the adapter has no way to look for is
-    unreadable.
+    unreadable. `content`: what the change will say.
     """
     adapter = _adapter(connection, with_key=True, deadline=deadline)
     served = tuple(what for what in context if what in adapter.contexts)
@@ -222,6 +223,7 @@ def read(
             neighbourhood=neighbourhood,
             context=served,
             deadline=deadline,
+            content=content or {},
         )
     )
     not_served = tuple(

@@ -380,3 +380,28 @@ class TestPatientCases:
             {"departmentid": ""},
         ):
             assert athena.v1("POST", place, fields | wrong).status_code == 400
+
+
+class TestAllergies:
+    def test_one_put_adds_and_updates_by_allergen_and_never_deletes(self, athena: Athena) -> None:
+        found = athena.v1("GET", "reference/allergies", {"searchvalue": "SULFA"}).json()
+        assert [one["allergenname"] for one in found] == ["sulfamethoxazole"]
+        reactions = athena.v1("GET", "reference/allergies/reactions").json()
+        assert all(isinstance(one["reactionid"], int) for one in reactions)
+        assert athena.v1("GET", "reference/allergies").json()["missingfields"] == ["searchvalue"]
+        place = f"chart/{athena.number('P1')}/allergies"
+        sent = [{"allergenid": found[0]["allergenid"], "note": "Rash last year."}]
+        for _ in range(2):
+            reply = athena.v1("PUT", place, {"departmentid": "1", "allergies": json.dumps(sent)})
+            assert (reply.status_code, reply.json()) == (200, {"success": True})
+        shown = athena.v1("GET", place, {"departmentid": "1"}).json()
+        assert [one["allergenname"] for one in shown["allergies"]] == [
+            "penicillin", "sulfamethoxazole",
+        ]  # fmt: skip
+        assert shown["nkda"] == "false"
+
+    def test_a_number_that_is_no_allergen_is_refused_whole(self, athena: Athena) -> None:
+        place = f"chart/{athena.number('P1')}/allergies"
+        sent = json.dumps([{"allergenid": "1", "note": "x"}])
+        reply = athena.v1("PUT", place, {"departmentid": "1", "allergies": sent})
+        assert (reply.status_code, reply.json()["error"]) == (400, "The data provided is invalid.")

@@ -52,7 +52,8 @@ from ehr_adapters.errors import (
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_reading import FhirReader
 from ehr_adapters.http import EgressRefused, HttpClient, NeverConnected, NotAnswered, Reply
-from ehr_adapters.vendors.athenahealth import answers, lists
+from ehr_adapters.vendors.athenahealth import answers, lists, names
+from ehr_adapters.vendors.athenahealth.allergies import ALLERGIES
 from ehr_adapters.vendors.athenahealth.budget import BudgetedClient, budgets
 from ehr_adapters.vendors.athenahealth.cases import CASES
 from ehr_adapters.vendors.athenahealth.notes import NOTES
@@ -78,7 +79,10 @@ DIALECTS: Mapping[str, Dialect] = {
     "problem": PROBLEMS,
     "vitals": VITALS,
     "task": CASES,
+    "allergy": ALLERGIES,
 }
+# Kinds whose entries are read by FHIR, in whose codes other EHRs and clinical rules speak of them.
+_BY_FHIR = frozenset({"note", "allergy"})
 
 # Everything that is read beside a change. Tokens are few a minute, so that one serves every read.
 _READ_SCOPE = " ".join(
@@ -95,6 +99,9 @@ _ANSWERED_IDS = (
     (r"chart/\d+/problems(?:/\d+)?", "problemid", "Condition"),
     (r"chart/encounter/\d+/diagnoses", "diagnosisid", "Condition"),
 )
+_LOOKS: Mapping[str, Callable[[V1Reader, Mapping[str, Any]], dict[str, str]]] = {
+    "allergy": names.of_allergy,
+}
 _PATH = re.compile(r"v1/(\d{1,12})/([a-z0-9]+(?:/[a-z0-9]+){0,8})")
 _OPEN = frozenset({"OPEN", "REVIEW"})
 
@@ -200,7 +207,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             return super().read(request)
         root_of(self.connection)
         numbers = self.practice.numbers
-        by_fhir = request.kind == "note"
+        by_fhir = request.kind in _BY_FHIR
         ends_at = time.monotonic() + (request.deadline or self.connection.deadline)
         beside = request if by_fhir else replace(request, target="", neighbourhood=False)
         baseline = super().read(beside)
@@ -209,6 +216,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             return replace(baseline, missing=(*baseline.missing, *gone))
         with self._v1(seconds=max(0.05, ends_at - time.monotonic())) as reader:
             baseline = self._at_its_place(baseline, reader=reader)
+            baseline = self._with_names(baseline, request=request, reader=reader)
             if by_fhir:
                 return baseline
             return self._with_twins(baseline, request=request, reader=reader)
@@ -237,6 +245,18 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             own = {**patient.ids, "write": number, "department": department}
             patient = replace(patient, ids=own)
         return replace(baseline, patient=patient, encounter=encounter, visit=visit)
+
+    def _with_names(
+        self, baseline: Baseline, *, request: ReadRequest, reader: V1Reader
+    ) -> Baseline:
+        """The baseline with athenaOne's own numbers for what the change names."""
+        look = _LOOKS.get(request.kind)
+        if look is None or baseline.patient is None or not request.content:
+            return baseline
+        held = baseline.target.canonical if baseline.target else {}
+        found = look(reader, {**held, **request.content})
+        patient = replace(baseline.patient, ids={**baseline.patient.ids, **found})
+        return replace(baseline, patient=patient)
 
     def _chart(self, baseline: Baseline) -> Chart:
         patient = baseline.patient.ids if baseline.patient else {}
@@ -327,7 +347,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
     def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
         """By the FHIR side first: it knows whose entry it is, which the other interface has to be told."""
         seen = super().read_entry(kind=kind, reference=reference, at=at)
-        if seen is None or kind not in DIALECTS or not seen.patient:
+        if seen is None or kind not in DIALECTS or kind == "allergy" or not seen.patient:
             return seen
         return self._read_twin(kind, seen.patient, reference, at=at)
 
@@ -375,7 +395,8 @@ class AthenaHealthAdapter(FhirHttpAdapter):
                 [Issue("no-department", "", "The patient's department in athenaOne is not known.")],
             )
         target = baseline.target if change.rule.needs_target else None
-        before = dict(target.comparable) if target is not None else {}
+        twin = target if change.kind not in _BY_FHIR else None
+        before = dict(twin.comparable) if twin is not None else {}
         try:
             said = dialect.say(
                 change,
@@ -384,6 +405,8 @@ class AthenaHealthAdapter(FhirHttpAdapter):
                     tag=tag,
                     target=target.ids.get("write", "") if target else "",
                     before=before,
+                    held=target.canonical if target else {},
+                    looked_up=names.looked_up(baseline.patient.ids if baseline.patient else {}),
                 ),
             )
             step = self._step(said, chart=chart, tag=tag)
@@ -561,6 +584,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             FindMethod.SCAN: self._scanned,
             FindMethod.MATCH: self._matched,
             FindMethod.TARGET: self._targeted,
+            FindMethod.KEY: self._keyed,
         }
         look = looks.get(plan.find)
         result = FindResult(method=plan.find, since=since, until=at)
@@ -597,6 +621,19 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             reason=listed.reason,
             hits=hits,
         )
+
+    def _keyed(self, result: FindResult, *, tags: Sequence[Tag], plan: WirePlan) -> FindResult:
+        """The one entry that athenaOne keeps under the same number."""
+        found = self._matched(result, tags=tags, plan=plan)
+        same = [
+            hit
+            for hit in found.hits
+            if all(
+                hit.snapshot.comparable.get(key) == plan.comparable.get(key)
+                for key in ("allergenid", "nkda")
+            )
+        ]
+        return replace(found, hits=tuple(same))
 
     def _scanned(self, result: FindResult, *, tags: Sequence[Tag], plan: WirePlan) -> FindResult:
         """The patient's documents since the day before, each with its text, looked through for the tags."""

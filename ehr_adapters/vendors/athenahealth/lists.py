@@ -42,7 +42,17 @@ def _cases(reader: V1Reader, chart: Chart) -> Listed:
     return reader.every(place, "patientcases", [("departmentid", chart.department)])
 
 
+def _allergies(reader: V1Reader, chart: Chart) -> Listed:
+    """The patient's allergies; that no drug allergy is known counts as one."""
+    place = f"chart/{chart.patient}/allergies"
+    found = reader.one(place, [("departmentid", chart.department)]) or {}
+    listed = [one for one in found.get("allergies") or () if isinstance(one, dict)]
+    denied = str(found.get("nkda", "")).lower() == "true"
+    return Listed(entries=[*listed, *([{"nkda": True}] if denied else [])], pages=1)
+
+
 LISTS: Mapping[str, Lister] = {
+    "allergy": _allergies,
     "task": _cases,
     "note": _documents,
     "problem": _problems,

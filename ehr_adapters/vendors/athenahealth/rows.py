@@ -17,6 +17,7 @@ _DOCUMENTS = "athenahealth API, Document Type Clinical Document"
 _PROBLEMS = "athenahealth API, Problems; Encounter Diagnoses"
 _VITALS = "athenahealth API, Vitals (Encounters)"
 _CASES = "athenahealth API, Document Type Patient Case"
+_ALLERGIES = "athenahealth API, Allergy"
 _ENDPOINTS = "athenahealth API, list of all endpoints"
 
 PLACES = {
@@ -166,6 +167,30 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
             transformations=(_INTERNAL_NOTE,),
             source=_CASES,
             **bounds,
+        ),
+        *(
+            Capability(
+                kind="allergy",
+                interaction=interaction,
+                transport="athenahealth API, form with a JSON array",
+                finality=Finality.FILED,
+                find=FindMethod.KEY,
+                retry=RetryClass.S3,
+                # The answer names no entry.
+                read_back_by_id=False,
+                not_carried=(
+                    "/type",
+                    "/category",
+                    "/reported_by",
+                    "/last_seen",
+                    "/reactions/*/onset",
+                    "/sensitivity",
+                ),
+                length_caps=(("/note", settings.problem_note_cap),),
+                source=_ALLERGIES,
+                **bounds,
+            )
+            for interaction in ("create", "update")
         ),
         # The one thing that the FHIR side takes.
         Capability(

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ehr_adapters.canonical.base import ChartChange
 from ehr_adapters.errors import Issue
+from ehr_adapters.vendors.athenahealth.names import Known
 from ehr_adapters.vendors.athenahealth.settings import AthenaSettings
 from ehr_adapters.vendors.athenahealth.spelling import Numbers
 from ehr_adapters.wire import Remark, Tag
@@ -38,14 +39,16 @@ class Chart:
 class Destination:
     """Where a change is said: the chart, the tag, and for an entry that exists its number and shape as read.
 
-    `looked_up` is what the reference lists of athenaOne answered for the names in the change.
+    `held` is that entry in the kind's own fields; `looked_up` what the reference lists of athenaOne answered
+    for the names in the change.
     """
 
     chart: Chart
     tag: Tag
     target: str = ""
     before: Mapping[str, Any] = field(default_factory=dict)
-    looked_up: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, Any] = field(default_factory=dict)
+    looked_up: Mapping[str, Known] = field(default_factory=dict)
 
 
 class CannotBeSaid(Exception):

@@ -216,6 +216,7 @@ def read_chart(*, intent: Intent, draft: Draft, at: datetime, deadline: float | 
         encounter_ref=draft.encounter_ref,
         target_ref=intent.target_ref,
         context=contexts_of(draft.kind),
+        content=draft.content,
         at=at,
         deadline=deadline,
     )

@@ -18,12 +18,14 @@ from ehr_adapters.sandbox.models import SandboxClient, SandboxRequest, SandboxRe
 from ehr_adapters.sandbox.outcomes import RequestRefused
 from ehr_adapters.sandbox.seed.chart import PRACTICE_ID
 from ehr_adapters.sandbox.vendors.athenahealth import (
+    allergies,
     answers,
     cases,
     documents,
     numbers,
     people,
     problems,
+    references,
     vitals,
 )
 from ehr_adapters.sandbox.vendors.athenahealth.fields import fields_of
@@ -307,6 +309,22 @@ def _vitals(front: AthenaFront, call: Call, _given: Given, number: str) -> Answe
     return vitals.listed(front, call, number)
 
 
+def _allergens(_front: AthenaFront, _call: Call, given: Given) -> Answer:
+    return references.searched(references.allergens(), given, "allergenid", "allergenname")
+
+
+def _reactions(_front: AthenaFront, _call: Call, _given: Given) -> Answer:
+    return references.listed(references.reactions(), "reactionid", "reactionname")
+
+
+def _severities(_front: AthenaFront, _call: Call, _given: Given) -> Answer:
+    return references.listed(references.SEVERITIES, "severityid", "severity")
+
+
+def _medications(_front: AthenaFront, _call: Call, given: Given) -> Answer:
+    return references.searched(references.medications(), given, "medicationid", "medication")
+
+
 _N = r"(\d{1,12})"
 _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "ping", _ping),
@@ -318,6 +336,12 @@ _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", f"patients/{_N}/documents/clinicaldocument/{_N}", _document),
     ("GET", f"patients/{_N}/documents/patientcase", cases.listed),
     ("POST", f"patients/{_N}/documents/patientcase", cases.create),
+    ("GET", "reference/allergies", _allergens),
+    ("GET", "reference/allergies/reactions", _reactions),
+    ("GET", "reference/allergies/severities", _severities),
+    ("GET", "reference/medications", _medications),
+    ("GET", f"chart/{_N}/allergies", allergies.listed),
+    ("PUT", f"chart/{_N}/allergies", allergies.put),
     ("GET", f"chart/{_N}/problems", problems.listed),
     ("POST", f"chart/{_N}/problems", problems.create),
     ("PUT", f"chart/{_N}/problems/{_N}", problems.update),
