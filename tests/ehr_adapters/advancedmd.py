@@ -1,5 +1,6 @@
 """AdvancedMD's practice EHR as a test partner: the connection's settings, and a stage on it."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,7 +55,17 @@ class AmdStage(stage.Stage):
         practice.settings("advancedmd", logins_per_minute=1000)
         people = practice.directory("advancedmd")
         author = people["staff"]["prescriber_one"]["practitioner"]
-        own = settings(practice.root, profiles={author: author}) | more
+        column = {"provider": author, "column": 1, "profile": int(author.removeprefix("prof"))}
+        own = settings(
+            practice.root,
+            profiles={author: author},
+            scheduler_columns=[column],
+            appointment_types=[
+                {"code": "FOLLOWUP", "number": 11},
+                {"code": "ROUTINE", "number": 12},
+            ],
+        )
+        own |= more
         super().__init__(practice, "advancedmd", who=who, **own)
         self.connection = replace(
             self.connection,
@@ -92,6 +103,7 @@ class AmdStage(stage.Stage):
 
 APP = "PORTALTEST"
 LOGIN = "/advancedmd/practicemanager/xmlrpc/processrequest.aspx"
+REST = f"/advancedmd/api/api-1/{APP}/"
 DOOR = f"/advancedmd/processrequest/api-1/{APP}/xmlrpc/processrequest.aspx"
 
 
@@ -139,7 +151,7 @@ class AmdFake(FakeEhr):
         self.login_answer = self._canned(status, body, headers)
 
     def _handle(self, request: Request) -> Response:
-        if request.path not in {LOGIN, DOOR}:
+        if request.path not in {LOGIN, DOOR} and not request.path.startswith(REST):
             return super()._handle(request)
         headers = {k.lower(): v for k, v in request.headers.items()}
         body = request.get_data()
@@ -160,6 +172,10 @@ class AmdFake(FakeEhr):
         return Response(told, headers={"Content-Type": "text/xml; charset=ISO-8859-1"})
 
     def _write(self, request: Request) -> Response:
+        if request.path.startswith(REST):
+            number = re.search(r"/([0-9]+)/cancel$", request.path)
+            told = json.dumps({"id": int(number[1]) if number else 771})
+            return Response(told, headers={"Content-Type": "application/json"})
         held = re.search(rb'<problem id="([^"]+)"', request.get_data())
         told = success(f'<entry id="{held[1].decode() if held else "new-1"}"/>')
         return Response(told, headers={"Content-Type": "text/xml; charset=ISO-8859-1"})

@@ -1,5 +1,7 @@
 """The AdvancedMD adapter: the contract, its login, its messages, its declared "no"."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +15,7 @@ from pytest_httpserver import HTTPServer
 
 from ehr_adapters import oauth, registry
 from ehr_adapters.base import EhrAdapter
-from ehr_adapters.canonical.base import changed_fields, parse_change
+from ehr_adapters.canonical.base import changed_fields, fhir_type, parse_change
 from ehr_adapters.canonical.codes import SNOMED
 from ehr_adapters.capabilities import CapabilitySet, Finality, FindMethod, RetryClass
 from ehr_adapters.contract import ReadRequest, WirePlan
@@ -34,10 +36,20 @@ from ehr_adapters.errors import (
     TokenUnavailable,
     Unreachable,
     UnreadableReply,
+    VersionConflict,
 )
 from ehr_adapters.vendors.advancedmd import budget, messages, session
 from ehr_adapters.vendors.advancedmd.faults import AMD_FAULTS, MEANINGS
-from tests.ehr_adapters.advancedmd import DOOR, LOGIN, PASSWORD, TEMPLATE, AmdFake, fault, success
+from tests.ehr_adapters.advancedmd import (
+    DOOR,
+    LOGIN,
+    PASSWORD,
+    REST,
+    TEMPLATE,
+    AmdFake,
+    fault,
+    success,
+)
 from tests.ehr_adapters.contents import CANARY
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import (
@@ -57,7 +69,29 @@ TITLES = [one["section"] for one in TEMPLATE["fields"]]
 TYPES = ("11506-3", "34117-2", "11488-4", "18842-5")
 # A template a type, so that any note of the common contents finds one.
 TEMPLATES = [TEMPLATE | {"type": code, "name": f"Visit {code}"} for code in TYPES]
-AMD_SETTINGS: dict[str, Any] = {"note_templates": TEMPLATES, "profiles": {"pr-1": "prof3"}}
+AMD_SETTINGS: dict[str, Any] = {
+    "note_templates": TEMPLATES,
+    "profiles": {"pr-1": "prof3"},
+    "scheduler_columns": [{"provider": "pr-1", "column": 7, "profile": 3}],
+    "appointment_types": [
+        {"code": "FOLLOWUP", "number": 11},
+        {"code": "ROUTINE", "number": 12},
+        {"text": "New patient, long", "number": 13},
+    ],
+}
+
+
+# What the REST interface answers as the messages do, and what is its own: (answer, booking, cancelling).
+ALIKE_BY_REST = (
+    "429", "400", "401", "403", "409", "500", "redirect 302", "202", "silence after the request", "connection cut",
+    "truncated",
+)  # fmt: skip
+ONLY_BY_REST: dict[str, tuple[Any, type[AdapterError], type[AdapterError]]] = {
+    "404": ((404, CANARY), NotPermitted, VersionConflict),
+    "a page": ((200, "<html>busy</html>"), UnreadableReply, UnreadableReply),
+    "a list": ((200, "[]"), UnreadableReply, UnreadableReply),
+    "another number": ((200, '{"id": "x-y"}'), UnreadableReply, UnreadableReply),
+}
 
 
 def in_latin(value: Any, *, name: str = "") -> Any:
@@ -101,6 +135,11 @@ class AmdContract(AdapterContract):
                 for one, title in zip(content["sections"], TITLES, strict=False)
             ]
             return content | {"author": "Practitioner/pr-1", "sections": sections}
+        if kind == "appointment":
+            if interaction == "create":
+                start = re.sub(r":[0-9]{2}-06:00$", ":00-06:00", content["start"])
+                content |= {"provider": "Practitioner/pr-1", "type": "FOLLOWUP", "start": start}
+            return content
         content.pop("side", None)
         if "verification" in content:
             content["verification"] = "confirmed"
@@ -112,11 +151,21 @@ class AmdContract(AdapterContract):
             content["abatement"] = "2026-10-15"
         return {"note": "Said so."} | content
 
+    # Messages and REST answer differently; None: plans of both.
+    by_message: bool | None = None
+
+    def every_plan(self, adapter: EhrAdapter, ehr: FakeEhr) -> Iterator[WirePlan]:
+        for plan in super().every_plan(adapter, ehr):
+            if self.by_message in {None, plan.steps[0].path == messages.DOOR}:
+                yield plan
+
     def sample(self, kind: str, interaction: str) -> dict[str, Any]:
-        changed = (
-            {"verification": "confirmed"} if (kind, interaction) == ("problem", "create") else {}
-        )
-        return super().sample(kind, interaction) | changed
+        content = super().sample(kind, interaction)
+        if (kind, interaction) == ("problem", "create"):
+            content["verification"] = "confirmed"
+        if (kind, interaction) == ("appointment", "create"):
+            content["provider"] = "Practitioner/pr-1"
+        return content
 
     # --- what this EHR does otherwise ------------------------------------------------------------
 
@@ -169,7 +218,28 @@ class AmdContract(AdapterContract):
     def test_each_answer_becomes_its_branch(
         self, adapter: EhrAdapter, ehr: FakeEhr, fault: str
     ) -> None:
+        self.by_message = True
         super().test_each_answer_becomes_its_branch(adapter, ehr, fault)
+
+    @pytest.mark.req("003-55")
+    @pytest.mark.parametrize("fault", [*ALIKE_BY_REST, *ONLY_BY_REST])
+    def test_each_answer_of_the_scheduler_becomes_its_branch(
+        self, adapter: EhrAdapter, ehr: FakeEhr, fault: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.by_message = False
+        alike = {name: self.FAULTS[name] for name in ALIKE_BY_REST}
+        monkeypatch.setattr(type(self), "FAULTS", alike | ONLY_BY_REST)
+        super().test_each_answer_becomes_its_branch(adapter, ehr, fault)
+
+    def test_an_update_changes_only_what_it_names(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
+        """A cancellation is its number alone; what else the entry says stays."""
+        plan = self.plan(adapter, ehr, "appointment", "cancel")
+        assert plan.steps[0].path == "api/scheduler/Appointments/1/cancel"
+        assert json.loads(plan.steps[0].body) == {"id": 1}
+        baseline = self.baseline(adapter, ehr, "appointment", "cancel")
+        assert baseline.target is not None
+        before = dict(baseline.target.comparable)
+        assert plan.comparable == before | {"status": "cancelled"}
 
     def test_a_probe_takes_away_and_never_opens(self, ehr: FakeEhr) -> None:
         """What cannot be read is not written to, and a note needs every field that the settings name."""
@@ -299,12 +369,20 @@ class AmdContract(AdapterContract):
             token = adapter.authenticate(step)
             receipt = adapter.submit(step, token=token)
             assert receipt.acknowledged
-            assert receipt.reference
             assert token.value not in repr(token)
             [(method, path, headers, body)] = ehr.writes
-            assert (method, path.rstrip("?")) == ("POST", DOOR)
             for name, value in step.headers:
                 assert headers[name.lower()] == value
+            if step.path != messages.DOOR:
+                assert (method, path.rstrip("?")) == (
+                    step.method,
+                    REST + step.path.removeprefix("api/"),
+                )
+                assert (headers["authorization"], body) == (f"Bearer {token.value}", step.body)
+                assert "cookie" not in headers
+                continue
+            assert receipt.reference
+            assert (method, path.rstrip("?")) == ("POST", DOOR)
             before, _, rest = step.body.partition(messages.SENT_AT.marker.encode())
             between, _, after = rest.partition(messages.SESSION.marker.encode())
             assert body.startswith(before)
@@ -345,7 +423,7 @@ class AmdContract(AdapterContract):
                 continue
             new_id = plan.target.split("/")[1] if plan.target else "new-1"
             kept = dict(ehr.resources)
-            ehr.resources[f"Condition/{new_id}"] = {**plan.comparable, "id": new_id}
+            ehr.resources[f"{fhir_type(plan.kind)}/{new_id}"] = {**plan.comparable, "id": new_id}
             found = adapter.find([TAG], plan, since=AT - timedelta(hours=1), at=AT)
             ehr.resources = kept
             hits = [hit for hit in found.hits if hit.snapshot.id == new_id]
@@ -717,6 +795,74 @@ class TestAdvancedMd(AmdContract):
             plan = self.plan(adapter, ehr, "note", "create")
             found = adapter.find([TAG], plan, since=AT, at=AT)
             assert (found.hits, found.complete) == ((), complete)
+
+    # --- appointments ------------------------------------------------------------------------------
+
+    def test_an_appointment_is_numbers_and_the_practices_own_time(self, ehr: FakeEhr) -> None:
+        connection = ehr.connection(self.kind, settings=self.settings, time_zone="America/Denver")
+        adapter = registry.get_adapter(connection)
+        plan = self.plan(adapter, ehr, "appointment", "create")
+        assert json.loads(plan.steps[0].body) == {
+            "patientid": 1,
+            "columnid": 7,
+            "profileid": 3,
+            "startdatetime": "2026-12-01T08:00:00",
+            "duration": 20,
+            "type": 11,
+        }
+
+    @pytest.mark.parametrize(
+        ("content", "pointer"),
+        [
+            ({"provider": "Practitioner/pr-2"}, "/provider"),
+            ({"type": "EMERGENCY"}, "/type"),
+            ({"type": "Something else"}, "/type"),
+            ({"start": "2026-12-01T09:00:30-06:00"}, "/start"),
+            ({"start": "2026-11-01T07:30:00Z"}, "/start"),
+        ],
+    )
+    def test_what_the_scheduler_has_no_number_for_is_refused(
+        self, ehr: FakeEhr, content: dict[str, Any], pointer: str
+    ) -> None:
+        connection = ehr.connection(self.kind, settings=self.settings, time_zone="America/Denver")
+        adapter = registry.get_adapter(connection)
+        change = parse_change(
+            "appointment", "create", self.sample("appointment", "create") | content
+        )
+        with pytest.raises(CannotBeCarried) as refused:
+            adapter.render(
+                change,
+                tag=TAG,
+                baseline=self.baseline(adapter, ehr, "appointment", "create"),
+            )
+        assert [one.pointer for one in refused.value.issues] == [pointer]
+
+    def test_a_slot_without_its_time_is_refused(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
+        content = {"slot": "Slot/1", "type": "FOLLOWUP", "provider": "Practitioner/pr-1"}
+        with pytest.raises(CannotBeCarried) as refused:
+            adapter.render(
+                parse_change("appointment", "create", content),
+                tag=TAG,
+                baseline=self.baseline(adapter, ehr, "appointment", "create"),
+            )
+        assert [one.pointer for one in refused.value.issues] == ["/start"]
+
+    def test_a_type_without_a_code_goes_by_its_words(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        content = self.sample("appointment", "create") | {"type": "New patient, long"}
+        plan = adapter.render(
+            parse_change("appointment", "create", content),
+            tag=TAG,
+            baseline=self.baseline(adapter, ehr, "appointment", "create"),
+        )
+        assert json.loads(plan.steps[0].body)["type"] == 13
+        assert adapter.parse(plan).model_dump_canonical()["type"] == "New patient, long"
+
+    def test_without_columns_there_is_no_booking_and_cancelling_stays(self) -> None:
+        declared = registry.declared_capabilities(self.kind)
+        assert not declared.may("appointment", "create")
+        assert declared.may("appointment", "cancel")
 
     # --- faults ------------------------------------------------------------------------------------
 

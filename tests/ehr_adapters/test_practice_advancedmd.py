@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,69 @@ class TestEveryInteraction:
         said = amd.adapter.parse(plan).model_dump_canonical()
         assert changed_fields("note", said, entry.canonical) == ()
         assert "BP >= 140 & rising <fast>" in said["sections"][0]["text"]
+
+
+class TestAppointments:
+    def booking(self, amd: AmdStage, **more: Any) -> dict[str, Any]:
+        day = (amd.at + timedelta(days=14)).date().isoformat()
+        return {
+            "type": "FOLLOWUP",
+            "provider": amd.author,
+            "start": f"{day}T09:00:00-07:00",
+            "minutes": 20,
+        } | more
+
+    def test_is_booked_found_by_its_time_and_cancelled(self, amd: AmdStage) -> None:
+        plan = amd.create("appointment", self.booking(amd))
+        assert amd.send(plan) == ""
+        [reference] = amd.held(plan)
+        entry = amd.entry("appointment", reference)
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        said = amd.adapter.parse(plan).model_dump_canonical()
+        assert changed_fields("appointment", said, entry.canonical) == ()
+        cancel = amd.change("appointment", reference, "cancel")
+        amd.send(cancel)
+        entry = amd.entry("appointment", reference)
+        assert comparable_differences(cancel.comparable, entry.comparable) == ()
+        assert entry.canonical["status"] == "cancelled"
+        assert amd.held(plan) == []
+
+    def test_a_time_that_is_taken_is_already_there_and_whose_it_is_can_be_seen(
+        self, fresh_practice: Practice
+    ) -> None:
+        other = AmdStage(fresh_practice, who="P5")
+        other.send(other.create("appointment", self.booking(other)))
+        amd = AmdStage(fresh_practice)
+        plan = amd.create("appointment", self.booking(amd))
+        with pytest.raises(AlreadyThere):
+            amd.send(plan)
+        found = amd.adapter.find([plan.tag], plan, since=amd.at, at=amd.at)
+        [hit] = found.hits
+        assert hit.snapshot.patient == f"Patient/{amd.people['P5']['patient']}"
+        assert comparable_differences(plan.comparable, hit.snapshot.comparable)
+
+    @pytest.mark.parametrize(
+        ("fault", "branch", "entries"),
+        [
+            ("drop-after-commit", ConnectionLost, 1),
+            ("drop-before-commit", ConnectionLost, 0),
+            ("error-after-commit", ServerError, 1),
+            ("expired-token", TokenRejected, 0),
+            ("rate-limited", RateLimited, 0),
+            ("no-id", UnreadableReply, 1),
+            ("html-reply", UnreadableReply, 1),
+            ("redirect", Redirected, 0),
+        ],
+    )
+    def test_each_fault_becomes_its_branch_and_its_time_tells(
+        self, amd: AmdStage, fault: str, branch: type[AdapterError], entries: int
+    ) -> None:
+        plan = amd.create("appointment", self.booking(amd))
+        token = amd.adapter.authenticate(plan.steps[0])
+        amd.practice.fault(fault, vendor="advancedmd", method="POST", path="scheduler")
+        with pytest.raises(branch):
+            amd.adapter.submit(plan.steps[0], token=token)
+        assert len(amd.held(plan)) == entries
 
 
 class TestFaults:

@@ -298,6 +298,59 @@ class TestNotes:
             assert (entry.get("id") in {one["id"] for one in found}) is listed
 
 
+class TestTheScheduler:
+    def ask(self, connect: Connect, method: str = "POST", rest: str = "", **more: Any) -> Any:
+        url = connect.server.replace("/processrequest/", "/api/") + "/scheduler/Appointments" + rest
+        author = connect.people["staff"]["prescriber_one"]["practitioner"]
+        body = {
+            "patientid": int(connect.patient.removeprefix("pat")),
+            "columnid": 1,
+            "profileid": int(author.removeprefix("prof")),
+            "startdatetime": "2027-03-02T09:00:00",
+            "duration": 20,
+            "type": 11,
+        }
+        headers = more.pop("headers", {"Authorization": f"Bearer {connect.token}"})
+        return connect.practice.http.request(
+            method, url, json=body | more, headers=headers, timeout=READY_SECONDS
+        )
+
+    def test_a_time_in_a_column_is_taken_once(self, connect: Connect) -> None:
+        booked = self.ask(connect)
+        assert booked.status_code == 201
+        assert self.ask(connect).status_code == 409
+        assert self.ask(connect, startdatetime="2027-03-02T08:50:00").status_code == 409
+        assert self.ask(connect, startdatetime="2027-03-02T09:20:00").status_code == 201
+        number = booked.json()["id"]
+        assert self.ask(connect, "PUT", f"/{number}/cancel").json() == {"id": number}
+        assert self.ask(connect).status_code == 201
+        assert self.ask(connect, "PUT", "/1/cancel").status_code == 404
+        assert self.ask(connect, "PUT", f"/{number}/checkin").status_code == 404
+
+    def test_the_session_is_a_bearer(self, connect: Connect) -> None:
+        cookie = {"Cookie": f"token={connect.token}"}
+        assert self.ask(connect, headers=cookie).status_code == 400
+        connect.practice.lever("expire_tokens", vendor="advancedmd")
+        assert self.ask(connect).status_code == 401
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"patientid": "pat45"},
+            {"patientid": 1},
+            {"columnid": 9},
+            {"profileid": 9},
+            {"type": 99},
+            {"duration": 0},
+            {"startdatetime": "03/02/2027 09:00:00 AM"},
+        ],
+    )
+    def test_it_wants_digits_and_the_practices_own_time(
+        self, connect: Connect, wrong: dict[str, Any]
+    ) -> None:
+        assert self.ask(connect, **wrong).status_code == 400
+
+
 def reader(practice: Practice, **more: Any) -> Backend:
     """A reader of the FHIR side with a token."""
     r4 = practice.client("advancedmd", scope="system/*.read", **more)

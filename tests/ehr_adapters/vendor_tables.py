@@ -110,6 +110,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ): "there is no note without a template, and none is named by default",
     (
         "advancedmd",
+        "appointment create",
+    ): "the scheduler's columns and types are numbers that each practice names",
+    (
+        "advancedmd",
         "problem resolve",
     ): "a problem ends by an update of the same row: status and date",
     **{

@@ -5,10 +5,8 @@ entries is what the practice's contract has to say. Without it every read is ref
 """
 
 import hashlib
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from ehr_adapters import oauth
@@ -16,18 +14,13 @@ from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
     changed_fields,
-    parse_change,
     read_change,
 )
-from ehr_adapters.canonical.exact_json import loads
-from ehr_adapters.canonical.fhir_r4 import Destination, to_fhir
 from ehr_adapters.canonical.r4.parts import CONFIDENTIALITY
 from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import (
     AccessToken,
     Baseline,
-    Remark,
-    Snapshot,
     Tag,
     WirePlan,
     WireRequest,
@@ -49,14 +42,22 @@ from ehr_adapters.errors import (
     TokenRejected,
     Unreachable,
     UnreadableReply,
+    VersionConflict,
 )
+from ehr_adapters.fhir_outcomes import json_object
 from ehr_adapters.http import EgressRefused, NeverConnected, NotAnswered, Reply
-from ehr_adapters.vendors.advancedmd import budget, messages, note, problem, session
+from ehr_adapters.vendors.advancedmd import (
+    appointment,
+    budget,
+    messages,
+    note,
+    problem,
+    session,
+)
 from ehr_adapters.vendors.advancedmd.faults import error_of
 from ehr_adapters.vendors.advancedmd.messages import NotAMessage
 from ehr_adapters.vendors.advancedmd.reading import AdvancedMdReading
-
-_XML = "text/xml; charset=ISO-8859-1"
+from ehr_adapters.vendors.advancedmd.saying import Said
 
 
 class AdvancedMdAdapter(AdvancedMdReading):
@@ -78,30 +79,15 @@ class AdvancedMdAdapter(AdvancedMdReading):
         if not all(known):
             sentence = "AdvancedMD's own number of the patient or of the entry is not known."
             raise self._cannot(change, [Issue("number-unknown", "", sentence)])
-        if change.kind == "note":
-            action = note.ADD
-            body, remarks, shown = self._note(change, tag=tag, patient=patient, baseline=baseline)
-        else:
-            action = problem.ADD if target is None else problem.UPDATE
-            body, remarks, shown = self._problem(
-                change, patient=patient, target=target, identity=identity.reference
-            )
+        said = self._said(
+            change, identity=identity.reference, patient=patient, tag=tag, baseline=baseline
+        )
         plan = WirePlan(
             adapter=self.kind,
             adapter_version=self.version,
             kind=change.kind,
             interaction=str(change.interaction),
-            steps=(
-                WireRequest(
-                    method="POST",
-                    path=session.DOOR,
-                    headers=(("Content-Type", _XML), ("Accept", "text/xml")),
-                    body=body,
-                    label=action,
-                    scope=f"Connect {action}",
-                    slots=(messages.SESSION, messages.SENT_AT),
-                ),
-            ),
+            steps=(said.step,),
             tag=tag,
             finality=capability.finality,
             find=capability.find,
@@ -109,92 +95,78 @@ class AdvancedMdAdapter(AdvancedMdReading):
             encounter=baseline.visit.reference if baseline.visit else "",
             target=target.reference if target else "",
             expected_version=target.version_id if target else "",
-            remarks=remarks,
-            comparable=self._comparable(shown, kind=change.kind),
+            remarks=said.remarks,
+            comparable=self._comparable(said.shown, kind=change.kind),
         )
         before = dict(target.canonical) if target else {}
         return replace(plan, touched=changed_fields(change.kind, before, self._heard(plan)))
 
-    def _note(
-        self, change: ChartChange, *, tag: Tag, patient: str, baseline: Baseline
-    ) -> tuple[bytes, tuple[Remark, ...], dict[str, Any]]:
-        content = change.model_dump_canonical()
-        issues = list(
-            note.issues(content, settings=self.settings, zone=self._zone, short=tag.short)
-        )
-        visit = self._connect_id(baseline.encounter) if baseline.encounter else ""
-        named = content.get("encounter", "")
-        if named and (not visit or not baseline.visit or named != baseline.visit.reference):
-            sentence = "AdvancedMD's own number of the visit is not known."
-            issues.append(Issue("number-unknown", "/encounter", sentence))
+    def _said(
+        self, change: ChartChange, *, identity: str, patient: str, tag: Tag, baseline: Baseline
+    ) -> Said:
+        target = baseline.target if change.rule.needs_target else None
+        number = self._connect_id(target) if target else ""
+        match change.kind:
+            case "note":
+                issues = [*self._note_issues(change, tag=tag, baseline=baseline)]
+            case "problem":
+                before = dict(target.canonical) if target else {}
+                issues = [*problem.issues(change, before=before, row=self.settings.problem_row)]
+            case _:
+                issues = [*self._appointment_issues(change, patient=patient, number=number)]
         if issues:
             raise self._cannot(change, issues)
-        template = self.settings.template_for(content["type"]["code"])
-        assert template is not None
-        body = note.body(
-            content,
-            settings=self.settings,
-            zone=self._zone,
-            patient=patient,
-            visit=visit if named else "",
-            short=tag.short,
-        )
-        shown = to_fhir(
-            change, self._destination(baseline.identity.reference if baseline.identity else "", tag)
-        ).resource
-        text = note.shown_text(content["sections"], template=template, short=tag.short)
-        shown["content"] = [{"attachment": _text_attachment(text)}]
-        if content.get("date"):
-            shown["date"] = self._whole_seconds(content["date"])
-        return body, tuple(note.unsent(content, template=template)), _as_shown(shown)
-
-    def _whole_seconds(self, instant: str) -> str:
-        return (
-            datetime.fromisoformat(instant)
-            .astimezone(self._zone)
-            .replace(microsecond=0)
-            .isoformat()
-        )
-
-    def _problem(
-        self, change: ChartChange, *, patient: str, target: Snapshot | None, identity: str
-    ) -> tuple[bytes, tuple[Remark, ...], dict[str, Any]]:
-        before = dict(target.canonical) if target else {}
-        row = self.settings.problem_row
-        issues = list(problem.issues(change, before=before, row=row))
-        if issues:
-            raise self._cannot(change, issues)
-        body = problem.body(
-            change,
-            before=before,
-            patient=patient,
-            target=self._connect_id(target) if target else "",
-            row=row,
-        )
-        remarks = problem.unsent(change, before=before)
         try:
-            carried = parse_change(
-                change.kind, change.interaction, problem.carried(change, before=before)
+            match change.kind:
+                case "note":
+                    return note.write(
+                        change,
+                        settings=self.settings,
+                        zone=self._zone,
+                        reference=identity,
+                        patient=patient,
+                        visit=self._connect_id(baseline.encounter) if baseline.encounter else "",
+                        tag=tag,
+                    )
+                case "problem":
+                    return problem.write(
+                        change,
+                        row=self.settings.problem_row,
+                        reference=identity,
+                        patient=patient,
+                        target=target,
+                        number=number,
+                    )
+            return appointment.write(
+                change,
+                settings=self.settings,
+                zone=self._zone,
+                reference=identity,
+                patient=patient,
+                target=target,
+                number=appointment.digits(number),
             )
         except ChangeInvalid as invalid:
             raise self._cannot(
                 change, [Issue(i.code, i.pointer, i.sentence) for i in invalid.issues]
             ) from None
-        current = loads(target.raw) if target else None
-        shown = to_fhir(carried, self._destination(identity, Tag.mint(), current=current)).resource
-        return body, remarks, _as_shown(shown) if target is None else shown
 
-    @staticmethod
-    def _destination(
-        patient: str, tag: Tag, *, current: Mapping[str, Any] | None = None
-    ) -> Destination:
-        return Destination(
-            patient=patient,
-            tag_system=tag.system,
-            tag_value=tag.uuid,
-            tag_short=tag.short,
-            current=current,
-        )
+    def _note_issues(self, change: ChartChange, *, tag: Tag, baseline: Baseline) -> Iterator[Issue]:
+        content = change.model_dump_canonical()
+        yield from note.issues(content, settings=self.settings, zone=self._zone, short=tag.short)
+        named, visit = content.get("encounter", ""), baseline.visit
+        known = baseline.encounter is not None and self._connect_id(baseline.encounter)
+        if named and (not known or visit is None or named != visit.reference):
+            sentence = "AdvancedMD's own number of the visit is not known."
+            yield Issue("number-unknown", "/encounter", sentence)
+
+    def _appointment_issues(
+        self, change: ChartChange, *, patient: str, number: str
+    ) -> Iterator[Issue]:
+        yield from appointment.issues(change, settings=self.settings, zone=self._zone)
+        if not all(appointment.digits(one) for one in (patient, number) if one):
+            sentence = "AdvancedMD's own number of the patient or of the entry is not known."
+            yield Issue("number-unknown", "", sentence)
 
     def parse(self, plan: WirePlan) -> ChartChange:
         if plan.adapter != self.kind or len(plan.steps) != 1:
@@ -209,16 +181,19 @@ class AdvancedMdAdapter(AdvancedMdReading):
     def _heard(self, plan: WirePlan) -> dict[str, Any]:
         """What the frozen bytes say; for an entry that exists, with the fields that the message has no
         place for as the chart showed them: they stay as they are."""
+        kept: dict[str, Any] = {}
+        if plan.target:
+            kept = dict(self._canonical(_with_label(plan.comparable), kind=plan.kind).content)
+        if plan.kind == "appointment":
+            heard = appointment.said(plan.steps[0], settings=self.settings, zone=self._zone)
+            return {**kept, **heard}
         root = messages.sent(plan.steps[0].body)
         if plan.kind == "note":
             content = note.said(root, settings=self.settings, zone=self._zone)
             return content | ({"encounter": plan.encounter} if root.get("visitid") else {})
-        said = problem.said(root, row=self.settings.problem_row)
-        if plan.target:
-            kept = self._canonical(_with_label(plan.comparable), kind=plan.kind).content
-            heard = {**kept, **said}
-        else:
-            heard = {"category": "problem-list-item", "verification": "confirmed", **said}
+        if not kept:
+            kept = {"category": "problem-list-item", "verification": "confirmed"}
+        heard = {**kept, **problem.said(root, row=self.settings.problem_row)}
         return {name: value for name, value in heard.items() if value is not None}
 
     # --- please do it ----------------------------------------------------------------------------
@@ -239,24 +214,24 @@ class AdvancedMdAdapter(AdvancedMdReading):
     def submit(
         self, step: WireRequest, *, token: AccessToken, earlier: Sequence[WriteReceipt] = ()
     ) -> WriteReceipt:
-        if (step.method, step.path) != ("POST", session.DOOR) or earlier:
+        by_message = (step.method, step.path) == ("POST", messages.DOOR)
+        if earlier or not (by_message or appointment.PATH.fullmatch(step.path)):
             raise AdapterMisconfigured("The plan's path is no door of the Connect interface.")
         server = session.checked_server(token.server, settings=self.settings)
-        moment = budget.now()
-        body = step.filled(
-            {
-                messages.SESSION.marker: token.value,
-                messages.SENT_AT.marker: messages.message_time(moment.astimezone(self._zone)),
-            }
-        )
+        if by_message:
+            url, headers, body = f"{server}/{step.path}", {}, self._filled(step, token)
+        else:
+            door, _, rest = step.path.partition("/")
+            url = f"{session.rest_address(server, door)}/{rest}"
+            headers, body = {"Authorization": f"Bearer {token.value}"}, step.body
         self._spend(step.label)
         facts: dict[str, Any] = {"connection_kind": self.kind, "interaction": step.label}
         try:
             with self._client() as client:
                 reply = client.exchange(
-                    "POST",
-                    f"{server}/{step.path}",
-                    headers=dict(step.headers),
+                    step.method,
+                    url,
+                    headers={**dict(step.headers), **headers},
                     body=body,
                     deadline=self.connection.deadline,
                 )
@@ -267,19 +242,39 @@ class AdvancedMdAdapter(AdvancedMdReading):
         except NotAnswered as failed:
             lost = TimedOutAfterSend if failed.timed_out else ConnectionLost
             raise lost(**facts) from None
-        return self._receipt(step, reply, token=token)
-
-    def _receipt(self, step: WireRequest, reply: Reply, *, token: AccessToken) -> WriteReceipt:
-        """What a reply proves: `success="1"` and no fault, or the branch that it belongs to."""
-        facts: dict[str, Any] = {
-            "connection_kind": self.kind,
-            "interaction": step.label,
+        facts |= {
             "status": reply.status,
             "retry_after": oauth.retry_after(reply),
             "reply_sha256": hashlib.sha256(reply.body).hexdigest(),
         }
+        if by_message:
+            reference = self._answered_message(step, reply, facts, token=token)
+        else:
+            reference = self._answered_rest(step, reply, facts, token=token)
+        return WriteReceipt(
+            acknowledged=True,
+            status=reply.status,
+            reference=reference,
+            reply_sha256=facts["reply_sha256"],
+            endpoint=url,
+            scope=token.scope,
+        )
+
+    def _filled(self, step: WireRequest, token: AccessToken) -> bytes:
+        moment = budget.now().astimezone(self._zone)
+        return step.filled(
+            {
+                messages.SESSION.marker: token.value,
+                messages.SENT_AT.marker: messages.message_time(moment),
+            }
+        )
+
+    def _answered_message(
+        self, step: WireRequest, reply: Reply, facts: dict[str, Any], *, token: AccessToken
+    ) -> str:
+        """The reference that `success="1"` names, "" for none; raises the branch of everything else."""
         if reply.status != 200:
-            raise _by_status(reply.status, facts)
+            raise self._by_http(step, facts, token=token)
         try:
             read = messages.Reply.read(reply.body, content_type=reply.header("content-type"))
         except NotAMessage:
@@ -295,18 +290,36 @@ class AdvancedMdAdapter(AdvancedMdReading):
             raise UnreadableReply(**facts)
         reference = self._named_reference(step, read.ids)
         if reference is None:
-            raise UnreadableReply(
-                "AdvancedMD's success names another entry. It is not known whether it wrote the change.",
-                **facts,
+            raise _names_another(facts)
+        return reference
+
+    def _answered_rest(
+        self, step: WireRequest, reply: Reply, facts: dict[str, Any], *, token: AccessToken
+    ) -> str:
+        """ "": what the FHIR side calls an appointment is not known from its number. A booking has to be
+        answered with one, a cancellation with nothing else than the number that was asked for."""
+        if reply.status not in {200, 201, 204}:
+            raise self._by_http(step, facts, token=token)
+        body = json_object(reply)
+        if body is None and not (step.method == "PUT" and not reply.body):
+            raise UnreadableReply(**facts)
+        named = str((body or {}).get("id", ""))
+        if step.method == "POST" and not appointment.digits(named):
+            raise UnreadableReply(**facts)
+        if step.method == "PUT" and named and appointment.digits(named) != step.path.split("/")[-2]:
+            raise _names_another(facts)
+        return ""
+
+    def _by_http(
+        self, step: WireRequest, facts: dict[str, Any], *, token: AccessToken
+    ) -> AdapterError:
+        if facts["status"] == 401:
+            session.sessions.drop(self.connection, settings=self.settings, value=token.value)
+        if step.method == "PUT" and facts["status"] in {404, 410}:
+            return VersionConflict(
+                "The entry is no longer in AdvancedMD. Nothing was written.", **facts
             )
-        return WriteReceipt(
-            acknowledged=True,
-            status=reply.status,
-            reference=reference,
-            reply_sha256=facts["reply_sha256"],
-            endpoint=f"{token.server}/{step.path}",
-            scope=token.scope,
-        )
+        return _by_status(facts["status"], facts)
 
     def _fault(
         self, fault: tuple[str, str], facts: dict[str, Any], *, token: AccessToken
@@ -357,9 +370,11 @@ def _by_status(status: int, facts: dict[str, Any]) -> AdapterError:
     return UnreadableReply(**facts)
 
 
-def _as_shown(resource: dict[str, Any]) -> dict[str, Any]:
-    """A new entry as the FHIR side will show it: no label and no identifier of ours travels."""
-    return {name: value for name, value in resource.items() if name not in {"meta", "identifier"}}
+def _names_another(facts: dict[str, Any]) -> AdapterError:
+    return UnreadableReply(
+        "AdvancedMD's success names another entry. It is not known whether it wrote the change.",
+        **facts,
+    )
 
 
 def _with_label(comparable: Mapping[str, Any]) -> dict[str, Any]:
@@ -371,7 +386,3 @@ def _with_label(comparable: Mapping[str, Any]) -> dict[str, Any]:
             "security": [{"system": CONFIDENTIALITY, "code": one} for one in labels]
         }
     return resource
-
-
-def _text_attachment(text: str) -> dict[str, Any]:
-    return {"contentType": "text/plain; charset=utf-8", "data": b64encode(text.encode()).decode()}

@@ -15,6 +15,8 @@ from ehr_adapters.canonical.exact_json import NotStrictJson, loads
 from ehr_adapters.contract import Slot
 
 CHARSET = "iso-8859-1"
+# Where every message goes, below the practice's own server.
+DOOR = "xmlrpc/processrequest.aspx"
 # Markers that no escaped text can hold: both begin with a bare "<".
 SESSION = Slot(marker="<?session?>", source="session_token")
 SENT_AT = Slot(marker="<?sent-at?>", source="sent_at")

@@ -7,17 +7,21 @@ Source: integrators' notes on the AdvancedMD Connect API, addehrnote and getehrt
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
+from ehr_adapters.canonical.base import ChartChange
 from ehr_adapters.canonical.codes import LOINC
+from ehr_adapters.canonical.fhir_r4 import to_fhir
 from ehr_adapters.canonical.note import comment_text, read_comment_text
-from ehr_adapters.contract import Remark, short_forms_in
+from ehr_adapters.contract import Remark, Tag, short_forms_in
 from ehr_adapters.errors import Issue
 from ehr_adapters.vendors.advancedmd import messages
+from ehr_adapters.vendors.advancedmd.saying import Said, as_shown, by_message, destination
 from ehr_adapters.vendors.advancedmd.settings import AdvancedMdSettings, NoteField, NoteTemplate
 
 ADD = "addehrnote"
@@ -173,6 +177,39 @@ def body(
         for (number, name), fields in pages.items()
     ]
     return messages.message(ADD, attributes, messages.element("pagelist", {}, *listed))
+
+
+def write(
+    change: ChartChange,
+    *,
+    settings: AdvancedMdSettings,
+    zone: ZoneInfo,
+    reference: str,
+    patient: str,
+    visit: str,
+    tag: Tag,
+) -> Said:
+    """The request, for a note that has no `issues`."""
+    content = change.model_dump_canonical()
+    template = settings.template_for(content["type"]["code"])
+    assert template is not None
+    message = body(
+        content,
+        settings=settings,
+        zone=zone,
+        patient=patient,
+        visit=visit if content.get("encounter") else "",
+        short=tag.short,
+    )
+    shown = as_shown(to_fhir(change, destination(reference, tag=tag)).resource)
+    text = shown_text(content["sections"], template=template, short=tag.short)
+    data = b64encode(text.encode()).decode()
+    shown["content"] = [{"attachment": {"contentType": "text/plain; charset=utf-8", "data": data}}]
+    if content.get("date"):
+        moment = datetime.fromisoformat(content["date"]).astimezone(zone)
+        shown["date"] = moment.replace(microsecond=0).isoformat()
+    remarks = tuple(unsent(content, template=template))
+    return Said(by_message(ADD, message), remarks, shown)
 
 
 def said(root: ET.Element, *, settings: AdvancedMdSettings, zone: ZoneInfo) -> dict[str, Any]:

@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ehr_adapters.canonical.base import ChartChange, Interaction, same_value
+from ehr_adapters.canonical.base import ChartChange, Interaction, parse_change, same_value
 from ehr_adapters.canonical.codes import ICD10CM, SNOMED, display_of
-from ehr_adapters.contract import Remark
+from ehr_adapters.canonical.exact_json import loads
+from ehr_adapters.canonical.fhir_r4 import to_fhir
+from ehr_adapters.contract import Remark, Snapshot
 from ehr_adapters.errors import Issue
 from ehr_adapters.vendors.advancedmd import messages
+from ehr_adapters.vendors.advancedmd.saying import Said, as_shown, by_message, destination
 from ehr_adapters.vendors.advancedmd.settings import ProblemRow
 
 ADD, UPDATE = "addehrproblem", "updateehrproblem"
@@ -129,6 +132,28 @@ def body(
     attributes.pop("", None)
     action = UPDATE if target else ADD
     return messages.message(action, {"patientid": patient}, messages.element("problem", attributes))
+
+
+def write(
+    change: ChartChange,
+    *,
+    row: ProblemRow,
+    reference: str,
+    patient: str,
+    target: Snapshot | None,
+    number: str,
+) -> Said:
+    """The request, for a change that has no `issues`; raises `ChangeInvalid` where nothing of it is left."""
+    before = dict(target.canonical) if target else {}
+    message = body(change, before=before, patient=patient, target=number, row=row)
+    rest = parse_change(change.kind, change.interaction, carried(change, before=before))
+    current = loads(target.raw) if target else None
+    shown = to_fhir(rest, destination(reference, current=current)).resource
+    return Said(
+        by_message(UPDATE if target else ADD, message),
+        unsent(change, before=before),
+        shown if target else as_shown(shown),
+    )
 
 
 def said(root: ET.Element, *, row: ProblemRow) -> dict[str, Any]:

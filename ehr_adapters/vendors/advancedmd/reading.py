@@ -1,8 +1,9 @@
 """What AdvancedMD shows: its FHIR side, which only reads, and the dictionary of note templates."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -143,7 +144,7 @@ class AdvancedMdReading(FhirHttpAdapter):
             try:
                 reply = client.exchange(
                     "POST",
-                    f"{held.server}/{session.DOOR}",
+                    f"{held.server}/{messages.DOOR}",
                     headers={
                         "Content-Type": "application/json",
                         "Accept": "application/json",
@@ -228,9 +229,11 @@ class AdvancedMdReading(FhirHttpAdapter):
     def find(
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
-        if plan.find not in {FindMethod.SCAN, FindMethod.MATCH}:
+        if plan.find not in {FindMethod.SCAN, FindMethod.MATCH, FindMethod.KEY}:
             return super().find(tags, plan, since=since, at=at)
         try:
+            if plan.find is FindMethod.KEY:
+                return self._at_its_key(plan, since=since, at=at)
             return self._looked(tags, plan, since=since, at=at)
         except AdapterError as failed:
             return FindResult(method=plan.find, since=since, until=at, reason=failed.name)
@@ -269,6 +272,38 @@ class AdvancedMdReading(FhirHttpAdapter):
             reason=found.reason or ("A text could not be read." if unread else ""),
         )
 
+    def _at_its_key(self, plan: WirePlan, *, since: datetime, at: datetime) -> FindResult:
+        """What stands in the clinician's column at this time, whoever it is for."""
+        wanted = self._heard(plan)
+        day = datetime.fromisoformat(wanted["start"]).astimezone(self._zone).date().isoformat()
+        with self._reading("system/Appointment.rs") as reader:
+            found = reader.search("Appointment", [("actor", wanted["provider"]), ("date", day)])
+        seen = [
+            self._snapshot(entry, role="found", kind=plan.kind, at=at, reader=None)
+            for entry in found.entries
+        ]
+        hits = [
+            one
+            for one in seen
+            if one.canonical.get("status") not in {"cancelled", "noshow"}
+            and one.canonical.get("provider") == wanted["provider"]
+            and same_value(plan.kind, "start", one.canonical.get("start"), wanted["start"])
+        ]
+        return FindResult(
+            method=plan.find,
+            since=since,
+            until=at,
+            pages=found.pages,
+            complete=found.complete,
+            hits=tuple(FindHit(one) for one in sorted(hits, key=lambda one: one.reference)),
+            reason=found.reason,
+        )
+
+    def _comparable(self, resource: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+        """As for every FHIR server; times are compared as moments, for messages carry local ones."""
+        value: dict[str, Any] = _in_utc(super()._comparable(resource, kind=kind))
+        return value
+
     def _heard(self, plan: WirePlan) -> dict[str, Any]:
         """What the frozen bytes of a plan say."""
         raise NotImplementedError
@@ -277,3 +312,16 @@ class AdvancedMdReading(FhirHttpAdapter):
 def _plain_text(attachment: Mapping[str, Any]) -> str | None:
     """The text of an attachment as read, or in the comparable form."""
     return attachment.get("plain_text", attachment_text(attachment))
+
+
+_INSTANT = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9:]{5})")
+
+
+def _in_utc(value: Any) -> Any:
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    if isinstance(value, list):
+        return [_in_utc(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _in_utc(one) for name, one in value.items()}
+    return value

@@ -47,13 +47,14 @@ _WHY: dict[str, str] = {
     "note amend": "AdvancedMD offers no way to add to a signed note from outside.",
     "note entered-in-error": "AdvancedMD offers no way to mark a note as an error from outside.",
     "problem entered-in-error": "AdvancedMD offers no way to mark a problem as an error from outside.",
+    "appointment update": "AdvancedMD has no way to move an appointment from outside: book another one, then cancel this one.",
     "vitals": "AdvancedMD takes vital signs from outside only as a field of a note.",
 }
 
 
 def rows(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
     """What is there, and for everything else why it is not."""
-    known = (*_notes(settings), *_problems(settings))
+    known = (*_notes(settings), *_problems(settings), *_appointments(settings))
     told = {row.key for row in known}
     return (
         *known,
@@ -149,3 +150,50 @@ def _problems(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
         Capability(interaction="update", **change, **row),
         Capability(interaction="resolve", **change, **row),
     )
+
+
+def _appointments(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
+    row: dict[str, Any] = {
+        "kind": "appointment",
+        "finality": Finality.FILED,
+        "retry": RetryClass.S3,
+        "server_owned": (
+            "identifier",
+            "created",
+            "description",
+            "serviceCategory",
+            "participant.required",
+            "participant.status",
+            "participant.type",
+        ),
+        "transformations": (
+            Transformation(
+                "appointmentType", "display", "AdvancedMD writes its own words for the type."
+            ),
+            Transformation(
+                "participant.actor.display", "ignored", "AdvancedMD writes the names itself."
+            ),
+        ),
+        **_bounds(settings),
+        "transport": "Connect REST",
+        "acknowledgement": Acknowledgement.OK_WITH_ID,
+        "read_back_by_id": False,
+    }
+    cancel = Capability(
+        interaction="cancel",
+        find=FindMethod.TARGET,
+        not_carried=("/cancel_reason", "/patient_told"),
+        **row,
+    )
+    if not settings.scheduler_columns or not settings.appointment_types:
+        why = (
+            "This connection names no columns of AdvancedMD's scheduler or no types of appointment."
+        )
+        return (by_hand("appointment", "create", why), cancel)
+    create = Capability(
+        interaction="create",
+        find=FindMethod.KEY,
+        not_carried=("/slot", "/location", "/mode", "/reason", "/patient_told", "/sensitivity"),
+        **row,
+    )
+    return (create, cancel)

@@ -26,7 +26,6 @@ from ehr_adapters.vendors.advancedmd.faults import ELSEWHERE
 from ehr_adapters.vendors.advancedmd.messages import NotAMessage
 from ehr_adapters.vendors.advancedmd.settings import AdvancedMdSettings
 
-DOOR = "xmlrpc/processrequest.aspx"
 # What a session may look like: safe in markup, in a cookie and in a header alike.
 _SESSION = re.compile(r"[A-Za-z0-9+/=._~-]{8,4096}")
 _SERVER_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+/)*processrequest/api-[0-9]+/[A-Za-z0-9_-]+")
@@ -120,7 +119,7 @@ def log_in(connection: Connection, *, settings: AdvancedMdSettings, client: Http
     if not first.faults or first.faults[0][0] != ELSEWHERE:
         raise _refused(connection, first)
     server = checked_server(first.server, settings=settings)
-    second = _ask(connection, f"{server}/{DOOR}", settings=settings, client=client)
+    second = _ask(connection, f"{server}/{messages.DOOR}", settings=settings, client=client)
     if not second.success or not second.session:
         raise _refused(connection, second)
     return _session(connection, second, settings=settings, server=server)

@@ -1,11 +1,12 @@
 """What a connection to AdvancedMD sets: where to log in, which fields its templates have, what is not public."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ehr_adapters.canonical.codes import APPOINTMENT_REASON
 from ehr_adapters.fhir_reading import FhirSettings
 from ehr_adapters.http import EgressRefused, origin_of
 from ehr_adapters.vendors.advancedmd.budget import CALLS_PER_MINUTE
@@ -88,6 +89,29 @@ class ProblemRow(_Frozen):
         return self
 
 
+class SchedulerColumn(_Frozen):
+    """A clinician's column of the scheduler."""
+
+    provider: str = Field(min_length=1, title="Practitioner id of the FHIR side")
+    column: int = Field(ge=1, title="Number of the column")
+    profile: int = Field(ge=1, title="Number of the provider profile")
+
+
+class AppointmentType(_Frozen):
+    """A type of appointment of this practice: a code of ours, or only its words."""
+
+    system: str = Field(default=APPOINTMENT_REASON, title="System of the code")
+    code: str = Field(default="", title="Code")
+    text: str = Field(default="", title="Words")
+    number: int = Field(ge=1, title="Number of the type")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.code and not self.text:
+            raise ValueError("A type of appointment has a code or words.")
+        return self
+
+
 def _all_different(what: str, values: Iterable[str]) -> None:
     seen = list(values)
     if len(set(seen)) != len(seen):
@@ -140,6 +164,10 @@ class AdvancedMdSettings(FhirSettings):
         title="An unsigned note was found again by search, its fields under their names, on",
     )
     problem_row: ProblemRow = Field(default_factory=ProblemRow, title="A row of the problem list")
+    scheduler_columns: tuple[SchedulerColumn, ...] = Field(
+        default=(), title="Columns of the scheduler"
+    )
+    appointment_types: tuple[AppointmentType, ...] = Field(default=(), title="Types of appointment")
     fault_meanings: dict[str, Branch] = Field(
         default_factory=dict, title="What further numbers of faults mean"
     )
@@ -158,7 +186,23 @@ class AdvancedMdSettings(FhirSettings):
         _all_different("type of note", (one.type for one in self.note_templates))
         _all_different("template", (one.name for one in self.note_templates))
         _all_different("profile", self.profiles.values())
+        _all_different("clinician", (one.provider for one in self.scheduler_columns))
+        _all_different("column", (str(one.column) for one in self.scheduler_columns))
+        _all_different("number", (str(one.number) for one in self.appointment_types))
         return self
 
     def template_for(self, code: str) -> NoteTemplate | None:
         return next((one for one in self.note_templates if one.type == code), None)
+
+    def column_of(self, provider: str) -> SchedulerColumn | None:
+        named = provider.removeprefix("Practitioner/")
+        return next((one for one in self.scheduler_columns if one.provider == named), None)
+
+    def appointment_type(self, wanted: Any) -> AppointmentType | None:
+        """The practice's type for a code, or for words where it has no code."""
+        if isinstance(wanted, str):
+            found = (one for one in self.appointment_types if not one.code and one.text == wanted)
+        else:
+            pair = wanted.get("system"), wanted.get("code")
+            found = (one for one in self.appointment_types if (one.system, one.code) == pair)
+        return next(found, None)

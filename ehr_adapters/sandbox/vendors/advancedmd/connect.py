@@ -11,7 +11,7 @@ from ehr_adapters.sandbox import behaviour, exact_json
 from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.models import SandboxClient, SandboxToken
 from ehr_adapters.sandbox.outcomes import RequestRefused
-from ehr_adapters.sandbox.vendors.advancedmd import messages, metering
+from ehr_adapters.sandbox.vendors.advancedmd import messages, metering, scheduler
 from ehr_adapters.sandbox.vendors.advancedmd.actions import ACTIONS
 from ehr_adapters.sandbox.vendors.advancedmd.messages import Fault, Message, Tree
 
@@ -103,16 +103,27 @@ def _is_this_server(call: Call) -> bool:
 
 def admit(call: Call) -> None:
     """Fills in who calls. Raises RequestRefused: 400 for a token in the wrong place, a fault for a dead one."""
+    bearer = re.fullmatch(r"Bearer (\S+)", call.headers.get("authorization", ""))
+    if scheduler.is_here(call.path):
+        _check_session(call, bearer[1] if bearer else "")
+        return
     message = _message(call)
     cookie = re.search(r"(?:^|;\s*)token=([^;]+)", call.headers.get("cookie", ""))
     # A message in XML names the session itself, one in JSON leaves that to the cookie.
     token = cookie[1] if message.json and cookie else "" if message.json else message.token
+    _check_session(call, token)
+
+
+def _check_session(call: Call, token: str) -> None:
     if not token:
         text = "The token was not found in the format that this request needs."
         raise RequestRefused(400, "login", text, answer=messages.refused(text))
     row = SandboxToken.objects.select_related("client").filter(
         sha256=_sha256(token), scope=SESSION, client__vendor=VENDOR, expires_at__gt=call.at
     ).first()  # fmt: skip
+    if row is None and scheduler.is_here(call.path):
+        text = "The session has expired."
+        raise RequestRefused(401, "login", text, answer=messages.refused(text, status=401))
     if row is None:
         raise _said_no(call, Fault(EXPIRED, "The session has expired."))
     if not _is_this_server(call):
@@ -128,7 +139,10 @@ def admit(call: Call) -> None:
 
 
 def carry_out(call: Call) -> Answer:
-    """Does what an admitted message asks for. Raises RequestRefused."""
+    """Does what an admitted request asks for. Raises RequestRefused."""
+    if scheduler.is_here(call.path):
+        call.scope_text = metering.counted(action="scheduler", at=call.at)
+        return scheduler.carry_out(call)
     if not _CLUSTER.fullmatch(call.path):
         text = "There is nothing at this address."
         raise RequestRefused(404, "not-found", text, answer=messages.refused(text, status=404))
@@ -178,6 +192,10 @@ def in_own_words(call: Call, fault: str, answer: Answer) -> Answer:
 def _reworded(call: Call, fault: str, answer: Answer) -> Answer:
     short = bool(behaviour.of(VENDOR, "short_fault_numbers"))
     said = _said(answer)
+    if scheduler.is_here(call.path):
+        if fault in {"no-location", "no-id"}:
+            return Answer(200, {"Content-Type": "application/json"}, b"{}")
+        return messages.refused(said["text"], status=answer.status) if said["text"] else answer
     match fault:
         case "expired-token":
             return messages.failure(call, EXPIRED, "The session has expired.", short=short)

@@ -12,7 +12,7 @@ from ehr_adapters.sandbox.models import SandboxRequest
 _DENVER = ZoneInfo("America/Denver")
 _WEEKEND = 5
 _OPENS, _CLOSES = 6, 18
-_SECOND_TIER = ("add", "upd", "save", "getdemographic", "getehr", "upload")
+_SECOND_TIER = ("add", "upd", "save", "getdemographic", "getehr", "upload", "scheduler")
 LOGIN = "login"
 
 
