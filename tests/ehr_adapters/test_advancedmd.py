@@ -140,6 +140,8 @@ class AmdContract(AdapterContract):
                 start = re.sub(r":[0-9]{2}-06:00$", ":00-06:00", content["start"])
                 content |= {"provider": "Practitioner/pr-1", "type": "FOLLOWUP", "start": start}
             return content
+        if kind == "care_plan":
+            return content | {"status": "active"}
         content.pop("side", None)
         if "verification" in content:
             content["verification"] = "confirmed"
@@ -863,6 +865,33 @@ class TestAdvancedMd(AmdContract):
         declared = registry.declared_capabilities(self.kind)
         assert not declared.may("appointment", "create")
         assert declared.may("appointment", "cancel")
+
+    # --- care plans --------------------------------------------------------------------------------
+
+    def test_a_plan_is_a_title_and_its_words_and_the_rest_is_said(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        content = self.sample("care_plan", "create") | {
+            "goals": [{"text": "Below 130", "due": "2027"}, {"text": "Walk daily"}],
+            "activities": [{"text": "Measure at home", "who": "patient"}],
+        }
+        baseline = self.baseline(adapter, ehr, "care_plan", "create")
+        plan = adapter.render(
+            parse_change("care_plan", "create", content), tag=TAG, baseline=baseline
+        )
+        held = messages.sent(plan.steps[0].body).find("hmplanlist/hmplan")
+        assert held is not None
+        assert held.get("text") == "Goal: Below 130\nGoal: Walk daily\nActivity: Measure at home"
+        pointers = {one.pointer for one in plan.not_carried}
+        assert {"/goals/0", "/activities/0", "/period", "/addresses"} <= pointers
+        assert "/goals/1" not in pointers
+        with pytest.raises(CannotBeCarried) as refused:
+            adapter.render(
+                parse_change("care_plan", "create", content | {"status": "draft"}),
+                tag=TAG,
+                baseline=baseline,
+            )
+        assert [one.pointer for one in refused.value.issues] == ["/status"]
 
     # --- faults ------------------------------------------------------------------------------------
 

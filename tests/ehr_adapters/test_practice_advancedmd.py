@@ -96,6 +96,23 @@ class TestEveryInteraction:
         assert "BP >= 140 & rising <fast>" in said["sections"][0]["text"]
 
 
+class TestCarePlans:
+    def test_a_plan_is_filed_and_found_by_its_title(self, amd: AmdStage) -> None:
+        content = {
+            "title": "Blood pressure & weight",
+            "status": "active",
+            "goals": [{"text": "Below 130/80"}],
+            "activities": [{"text": "Measure at home"}],
+        }
+        plan = amd.create("care_plan", content)
+        reference = amd.send(plan)
+        assert amd.held(plan) == [reference]
+        entry = amd.entry("care_plan", reference)
+        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        said = amd.adapter.parse(plan).model_dump_canonical()
+        assert changed_fields("care_plan", said, entry.canonical) == ()
+
+
 class TestAppointments:
     def booking(self, amd: AmdStage, **more: Any) -> dict[str, Any]:
         day = (amd.at + timedelta(days=14)).date().isoformat()

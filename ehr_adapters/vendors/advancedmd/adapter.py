@@ -49,6 +49,7 @@ from ehr_adapters.http import EgressRefused, NeverConnected, NotAnswered, Reply
 from ehr_adapters.vendors.advancedmd import (
     appointment,
     budget,
+    care_plan,
     messages,
     note,
     problem,
@@ -112,6 +113,8 @@ class AdvancedMdAdapter(AdvancedMdReading):
             case "problem":
                 before = dict(target.canonical) if target else {}
                 issues = [*problem.issues(change, before=before, row=self.settings.problem_row)]
+            case "care_plan":
+                issues = [*care_plan.issues(change)]
             case _:
                 issues = [*self._appointment_issues(change, patient=patient, number=number)]
         if issues:
@@ -137,6 +140,8 @@ class AdvancedMdAdapter(AdvancedMdReading):
                         target=target,
                         number=number,
                     )
+                case "care_plan":
+                    return care_plan.write(change, reference=identity, patient=patient)
             return appointment.write(
                 change,
                 settings=self.settings,
@@ -188,6 +193,8 @@ class AdvancedMdAdapter(AdvancedMdReading):
             heard = appointment.said(plan.steps[0], settings=self.settings, zone=self._zone)
             return {**kept, **heard}
         root = messages.sent(plan.steps[0].body)
+        if plan.kind == "care_plan":
+            return care_plan.said(root)
         if plan.kind == "note":
             content = note.said(root, settings=self.settings, zone=self._zone)
             return content | ({"encounter": plan.encounter} if root.get("visitid") else {})
@@ -336,7 +343,9 @@ class AdvancedMdAdapter(AdvancedMdReading):
     def _named_reference(self, step: WireRequest, ids: tuple[str, ...]) -> str | None:
         """ "Type/id" of the entry that a success names, "" where it names none that the FHIR side would know,
         None where it names another one than was to be changed."""
-        type_name = {note.ADD: "DocumentReference"}.get(step.label, "Condition")
+        type_name = {note.ADD: "DocumentReference", care_plan.ADD: "CarePlan"}.get(
+            step.label, "Condition"
+        )
         ours = messages.sent(step.body).find("problem")
         target = ours.get("id", "") if ours is not None else ""
         if target and ids and ids != (target,):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from ehr_adapters import oauth
-from ehr_adapters.canonical.base import fhir_type, same_value
+from ehr_adapters.canonical.base import fhir_type, kind_model, same_value
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import CanonicalForm, attachment_text
 from ehr_adapters.capabilities import Capability, CapabilitySet, FindMethod
@@ -17,7 +17,7 @@ from ehr_adapters.errors import AdapterError, Unreachable
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_reading import FhirReader
 from ehr_adapters.http import NeverConnected, NotAnswered
-from ehr_adapters.vendors.advancedmd import budget, messages, note, rows, session
+from ehr_adapters.vendors.advancedmd import budget, care_plan, messages, note, rows, session
 from ehr_adapters.vendors.advancedmd.messages import NotAMessage
 from ehr_adapters.vendors.advancedmd.settings import AdvancedMdSettings
 
@@ -205,6 +205,9 @@ class AdvancedMdReading(FhirHttpAdapter):
 
     def _canonical(self, resource: Mapping[str, Any], *, kind: str) -> CanonicalForm:
         form = super()._canonical(resource, kind=kind)
+        if form.kind == "care_plan" and isinstance(resource.get("description"), str):
+            content = {**form.content, **care_plan.read_text(resource["description"])}
+            return CanonicalForm(form.kind, content, form.uncarried, form.tags)
         code = (form.content.get("type") or {}).get("code", "")
         template = self.settings.template_for(code) if form.kind == "note" else None
         if template is None:
@@ -256,8 +259,9 @@ class AdvancedMdReading(FhirHttpAdapter):
                 if seen.patient != plan.patient:
                     continue
                 tag = next((one for one in tags if seen.carries(one)), None)
-                alike = plan.find is FindMethod.MATCH and same_value(
-                    plan.kind, "code", seen.canonical.get("code"), wanted.get("code")
+                alike = plan.find is FindMethod.MATCH and all(
+                    same_value(plan.kind, name, seen.canonical.get(name), wanted.get(name))
+                    for name in kind_model(plan.kind).named_by
                 )
                 if tag is not None or alike:
                     hits[seen.reference] = FindHit(seen, tag)

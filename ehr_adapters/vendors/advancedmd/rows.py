@@ -47,6 +47,8 @@ _WHY: dict[str, str] = {
     "note amend": "AdvancedMD offers no way to add to a signed note from outside.",
     "note entered-in-error": "AdvancedMD offers no way to mark a note as an error from outside.",
     "problem entered-in-error": "AdvancedMD offers no way to mark a problem as an error from outside.",
+    "care_plan update": "AdvancedMD's Health Watcher replaces a plan as a whole, and what it holds cannot be read.",
+    "care_plan discontinue": "AdvancedMD offers no way to end a plan of its Health Watcher from outside.",
     "appointment update": "AdvancedMD has no way to move an appointment from outside: book another one, then cancel this one.",
     "vitals": "AdvancedMD takes vital signs from outside only as a field of a note.",
 }
@@ -54,7 +56,12 @@ _WHY: dict[str, str] = {
 
 def rows(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
     """What is there, and for everything else why it is not."""
-    known = (*_notes(settings), *_problems(settings), *_appointments(settings))
+    known = (
+        *_notes(settings),
+        *_problems(settings),
+        *_appointments(settings),
+        *_care_plans(settings),
+    )
     told = {row.key for row in known}
     return (
         *known,
@@ -197,3 +204,26 @@ def _appointments(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
         **row,
     )
     return (create, cancel)
+
+
+def _care_plans(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
+    return (
+        Capability(
+            kind="care_plan",
+            interaction="create",
+            finality=Finality.FILED,
+            find=FindMethod.MATCH,
+            retry=RetryClass.S4,
+            not_carried=(
+                "/category",
+                "/period",
+                "/addresses",
+                "/encounter",
+                "/sensitivity",
+                "/goals",
+                "/activities",
+            ),
+            server_owned=("identifier", "created", "author", "category", "text"),
+            **_bounds(settings),
+        ),
+    )

@@ -21,6 +21,7 @@ ZONE = ZoneInfo("America/Denver")
 _ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 _SNOMED = "http://snomed.info/sct"
 _HL7 = "http://terminology.hl7.org/CodeSystem"
+_ASSESS_PLAN = "http://hl7.org/fhir/us/core/CodeSystem/careplan-category"
 _STATUSES = {"Active": "active", "Inactive": "inactive", "Resolved": "resolved"}
 
 Done = tuple[Tree, list[SandboxResource]]
@@ -221,9 +222,36 @@ def _text(message: Message, template: templates.Template) -> str:
     )
 
 
+# --- health watcher ----------------------------------------------------------------------------------------
+
+
+def _add_plans(call: Call, message: Message) -> Done:
+    patient = patient_in(message)
+    filed = []
+    for plan in many((message.tree.get("hmplanlist") or {}).get("hmplan")):
+        if not str(plan.get("@title", "")).strip():
+            raise Fault(1014, "A plan needs a title.")
+        content: Tree = {
+            "resourceType": "CarePlan",
+            "status": "active",
+            "intent": "plan",
+            "category": [{"coding": [{"system": _ASSESS_PLAN, "code": "assess-plan"}]}],
+            "title": plan["@title"],
+            "subject": {"reference": f"Patient/{patient.fhir_id}"},
+            "created": charts.instant(call.at),
+        }
+        if plan.get("@text"):
+            content["description"] = plan["@text"]
+        filed.append(_file(call, content, new_id("plan")))
+    if not filed:
+        raise Fault(1013, "One hmplan is needed.")
+    return {"hmplanlist": {"hmplan": [{"@id": row.fhir_id} for row in filed]}}, filed
+
+
 ACTIONS: dict[str, Callable[[Call, Message], Done]] = {
     "addehrproblem": _add_problem,
     "updateehrproblem": _update_problem,
     "getehrtemplates": _templates,
     "addehrnote": _add_note,
+    "addehrhwplans": _add_plans,
 }
