@@ -141,6 +141,26 @@ class Stage:
         }
         return self.render("problem", content | more, who=who)
 
+    def allergy(self) -> WirePlan:
+        content = {
+            "substance": {"system": RXNORM, "code": "723"},
+            "category": "medication",
+            "clinical_status": "active",
+            "verification": "unconfirmed",
+            "note": CANARY,
+        }
+        return self.render("allergy", content)
+
+    def task(self) -> WirePlan:
+        nurse = self.people["staff"]["nurse"]["practitioner"]
+        content = {
+            "title": "Call the patient",
+            "owner": f"Practitioner/{nurse}",
+            "due": "2026-11-30",
+            "description": CANARY,
+        }
+        return self.render("task", content)
+
     def change(self, target: str, interaction: str = "update", **content: Any) -> WirePlan:
         kind = KIND_OF[target.partition("/")[0]]
         baseline = self.read(kind, interaction=interaction, target=target)
@@ -463,14 +483,7 @@ class TestByUnity:
         assert changed_fields("problem", said, match.entry.canonical) == ()
 
     def test_an_allergy_is_found_by_its_comment(self, unity: Stage) -> None:
-        content = {
-            "substance": {"system": RXNORM, "code": "723"},
-            "category": "medication",
-            "clinical_status": "active",
-            "verification": "unconfirmed",
-            "note": CANARY,
-        }
-        plan = unity.render("allergy", content)
+        plan = unity.allergy()
         unity.send(plan)
         match = unity.verdict(plan)
         assert match.verdict is matching.Verdict.COLLEAGUE_EQUAL, match.paths
@@ -478,14 +491,7 @@ class TestByUnity:
         assert match.entry.carries(plan.tag)
 
     def test_a_task_is_sent_and_cannot_be_looked_for(self, unity: Stage) -> None:
-        nurse = unity.people["staff"]["nurse"]["practitioner"]
-        content = {
-            "title": "Call the patient",
-            "owner": f"Practitioner/{nurse}",
-            "due": "2026-11-30",
-            "description": CANARY,
-        }
-        plan = unity.render("task", content)
+        plan = unity.task()
         unity.send(plan)
         [filed] = unity.practice.resources(vendor="veradigm", type="Task")
         assert plan.tag.short in filed["content"]["code"]["text"]
@@ -501,6 +507,19 @@ class TestByUnity:
         sent_badly(unity, plan, fault, branch, "MagicJson/SaveNote")
         found = unity.adapter.find([plan.tag], plan, since=unity.at, at=unity.at)
         assert len(found.hits) == entries
+
+    @pytest.mark.req("002-75", "003-55")
+    @pytest.mark.parametrize("kind", ["problem", "allergy", "task"])
+    def test_each_fault_becomes_its_branch_whatever_the_action(
+        self, unity: Stage, kind: str
+    ) -> None:
+        types = {"problem": "Condition", "allergy": "AllergyIntolerance", "task": "Task"}
+        for fault, branch, entries in _WIRE_FAULTS:
+            plan = getattr(unity, kind)()
+            action = plan.steps[0].label.removeprefix("Unity ")
+            sent_badly(unity, plan, fault, branch, f"MagicJson/{action}")
+            filed = unity.practice.resources(vendor="veradigm", type=types[kind])
+            assert len([one for one in filed if plan.tag.short in str(one)]) == entries, fault
 
     @pytest.mark.parametrize(
         ("fault", "branch"),
