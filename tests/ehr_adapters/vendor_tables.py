@@ -97,6 +97,21 @@ TABLES: dict[str, dict[str, Row]] = {
 # Where an adapter declares something else than its row: the reason, one sentence each.
 DIFFERENCES: dict[tuple[str, str], str] = {
     (
+        "athenahealth",
+        "note update",
+    ): "its section endpoints change the visit's own note, which is no document that a change can name",
+    **{
+        ("athenahealth", change): "its list takes directions as free words only: not built yet"
+        for change in ("medication create", "medication update", "medication discontinue")
+    },
+    ("athenahealth", "order create"): "needs its order types by number: not built yet",
+    **{
+        ("athenahealth", change): "needs its open slots and types by number: not built yet"
+        for change in ("appointment create", "appointment update", "appointment cancel")
+    },
+    ("athenahealth", "care_plan update"): "goals of a visit are three texts: not built yet",
+    ("athenahealth", "demographics update"): "not built yet",
+    (
         "eclinicalworks",
         "message create",
     ): "its direction is not documented (model, section 10): built, off by default",

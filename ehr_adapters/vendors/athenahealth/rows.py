@@ -215,9 +215,23 @@ _COURSE = Transformation(
 )
 
 
+_ACTS = {
+    "create": "add {}",
+    "update": "change {}",
+    "amend": "add an addendum to {}",
+    "entered-in-error": "mark {} as entered in error",
+    "discontinue": "end {}",
+    "resolve": "resolve {}",
+    "comment": "comment on {}",
+}
+
+
 def _by_hand(kind: str, interaction: str) -> Capability:
-    what = f"{interaction.replace('-', ' ')} of a {kind_label(kind).lower()}"
-    usual = f"athenaOne offers no safe way for this ({what}) from outside. Type it there with the copy card."
+    label = kind_label(kind).lower()
+    article = "" if label.endswith("s") else "an " if label[0] in "aeiou" else "a "
+    named = f"{article}{label}"
+    act = _ACTS.get(interaction, f"{interaction} {{}}").format(named)
+    usual = f"The portal does not {act} in athenaOne. Type it there with the copy card."
     return Capability(
         kind=kind,
         interaction=interaction,
