@@ -3,8 +3,18 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as run_settings
+from hypothesis import strategies as st
 
-from ehr_adapters.canonical.base import ChangeInvalid, changed_fields, parse_change, words
+from ehr_adapters.canonical.base import (
+    ChangeInvalid,
+    changed_fields,
+    parse_change,
+    read_change,
+    same_value,
+    words,
+)
 from ehr_adapters.canonical.codes import RXNORM, SNOMED
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import Destination, from_fhir, to_fhir
@@ -415,3 +425,48 @@ class TestInThePractice:
         assert plan.steps[0].scope == "system/MedicationRequest.u"
         plain.send(plan)
         assert plain.entry("medication", entry.reference).canonical["dose"] == change["dose"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4) | st.just("Condition/1"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["coding", "code", "system", "text", "repeat", "when", "period", "frequency",
+                 "doseQuantity", "value", "unit", "low", "numerator", "reference", "start", "end",
+                 "doseAndRate", "timing", "quantity", "boundsPeriod", "periodUnit"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+class TestNothingAStrangerWrites:
+    @run_settings(deadline=None, max_examples=300)
+    @given(
+        kind=st.sampled_from(["medication", "order"]),
+        type_name=st.sampled_from(["MedicationStatement", "MedicationRequest", "ServiceRequest"]),
+        elements=st.dictionaries(
+            st.sampled_from(
+                ["dosage", "dosageInstruction", "status", "statusReason", "effectivePeriod",
+                 "reasonCode", "reasonReference", "note", "contained", "medicationReference",
+                 "medicationCodeableConcept", "dispenseRequest", "category", "code", "bodySite",
+                 "priorPrescription", "replaces", "meta", "identifier", "occurrenceDateTime"]
+            ),
+            JSON,
+        ),
+    )  # fmt: skip
+    def test_stops_the_reading(self, kind: str, type_name: str, elements: dict[str, Any]) -> None:
+        if (kind, type_name) == ("medication", "ServiceRequest") or type_name == (
+            "MedicationStatement" if kind == "order" else ""
+        ):
+            return
+        form = from_fhir({"resourceType": type_name, **elements}, kind=kind)
+        read_change(kind, "create", form.content)
+        for name, value in form.content.items():
+            assert words(kind, name, value)
+            same_value(kind, name, value, value)

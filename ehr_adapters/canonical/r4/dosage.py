@@ -53,12 +53,12 @@ def _into(element: str, put: Callable[[dict[str, Any], Any], Iterable[Uncarried]
 
 def only_dosage(resource: dict[str, Any], element: str) -> dict[str, Any]:
     """The one line of directions, made where there is none; raises `ChangeInvalid` where there are several."""
-    lines: list[Any] = resource.setdefault(element, [])
-    if len(lines) > 1:
+    lines: Any = resource.setdefault(element, [])
+    if not isinstance(lines, list) or lines != objects(lines) or len(lines) > 1:
         raise refused(
             "/dose",
             "several-dosages",
-            f"The entry holds {len(lines)} lines of directions: which of them changes can only be said in the EHR.",
+            "The entry does not hold one line of directions: which of them changes can only be said in the EHR.",
         )
     if not lines:
         lines.append({})
@@ -251,10 +251,12 @@ def read_frequency(timing: Any) -> dict[str, Any] | None:
     # R4, data types, Timing: without a frequency it is once in the period.
     times, per, unit = repeat.get("frequency", 1), repeat["period"], repeat.get("periodUnit")
     whole = _whole(per)
-    if not isinstance(times, int) or whole is None or unit not in {"h", "d", "wk", "mo"}:
+    if not isinstance(times, int) or whole is None or unit not in ("h", "d", "wk", "mo"):
         return None
     frequency: dict[str, Any] = {"times": times, "per": whole, "unit": unit}
     days, clock, moments = (repeat.get(n) or [] for n in ("dayOfWeek", "timeOfDay", "when"))
+    if not all(isinstance(one, list) for one in (days, clock, moments)):
+        return None
     if days:
         frequency["weekdays"] = days
     if clock:
@@ -262,7 +264,7 @@ def read_frequency(timing: Any) -> dict[str, Any] | None:
             return None
         frequency["clock_times"] = [one[:5] for one in clock]
     if moments:
-        if not {*moments} <= {code for code, _ in dosing.MOMENTS}:
+        if any(str(one) not in dict(dosing.MOMENTS) for one in moments):
             return None
         frequency["when"] = moments
     for name in _OF_FREQUENCY:

@@ -193,7 +193,7 @@ def _entry_of(taken: Taken) -> str:
     if taken.value.get("reportedBoolean") is True:
         taken.pop("reportedBoolean")
         return "list"
-    return "list" if taken.value.get("intent") in _UNORDERED else "prescription"
+    return "list" if str(taken.value.get("intent")) in _UNORDERED else "prescription"
 
 
 def take_drug(taken: Taken) -> dict[str, Any] | None:

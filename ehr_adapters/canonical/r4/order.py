@@ -204,10 +204,12 @@ def _take_category(taken: Taken) -> str:
     by_words = {words: name for name, words in CATEGORY_WORDS}
     for one in categories:
         for coding in objects(one.get("coding")):
-            if coding.get("system") == SNOMED and coding.get("code") in by_code:
-                return _without(taken, one, by_code[coding["code"]])
-        if not one.get("coding") and one.get("text") in by_words:
-            return _without(taken, one, by_words[one["text"]])
+            name = by_code.get(str(coding.get("code")))
+            if coding.get("system") == SNOMED and name:
+                return _without(taken, one, name)
+        name = by_words.get(str(one.get("text")))
+        if name and not one.get("coding"):
+            return _without(taken, one, name)
     return ""
 
 

@@ -1,9 +1,13 @@
 """Patients, visits and the entries that are only shown, read from FHIR R4. Pure."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ehr_adapters.canonical import dosing
+from ehr_adapters.canonical.r4.dosage import read_frequency
+from ehr_adapters.canonical.r4.quantities import read_quantity
 from ehr_adapters.contract import PatientIdentity, PersonName, VisitState
 
 _IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -159,12 +163,14 @@ def _dosage_words(dosage: Mapping[str, Any]) -> str:
     dose = next(
         (d.get("doseQuantity") for d in _list(dosage, "doseAndRate") if d.get("doseQuantity")), None
     )
-    parts = [quantity_words(dose), concept_words(dosage.get("route"))]
-    repeat = (dosage.get("timing") or {}).get("repeat") or {}
-    if repeat.get("frequency") and repeat.get("period"):
-        parts.append(
-            f"{repeat['frequency']} per {repeat['period']} {repeat.get('periodUnit', '')}".strip()
-        )
+    amount = read_quantity(dose)
+    parts = [
+        dosing.amount_words(amount) if amount else quantity_words(dose),
+        concept_words(dosage.get("route")),
+    ]
+    often = read_frequency(copy.deepcopy(dosage.get("timing")))
+    if often:
+        parts.append(dosing.frequency_words(often))
     return ", ".join(p for p in parts if p)
 
 
