@@ -271,6 +271,12 @@ class TestEclinicalworks(EcwContract):
         systems = [one["system"] for one in self.resource_in(plan)["code"]["coding"]]
         assert systems == [icd["system"], snomed["system"]]
 
+    def test_a_telephone_encounter_has_its_code(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
+        plan = self.plan(adapter, ehr, "encounter", "create")
+        said = {one["code"] for one in self.resource_in(plan)["type"][0]["coding"]}
+        telephone = self.sample("encounter", "create")["class"] == "telephone"
+        assert ("185317003" in said) == telephone
+
     # --- numbers ---------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(

@@ -42,8 +42,9 @@ TYPES = {
     "task": "Task",
     "message": "Communication",
     "questionnaire": "QuestionnaireResponse",
+    "encounter": "Encounter",
 }
-FILED = {"questionnaire"}
+FILED = {"questionnaire", "encounter"}
 # Kinds of which nothing can be read: what somebody is to act on.
 SENT = {"task", "message"}
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -135,6 +136,16 @@ def task(stage: Stage) -> dict[str, Any]:
     }
 
 
+def encounter(stage: Stage) -> dict[str, Any]:
+    return {
+        "class": "telephone",
+        "status": "in-progress",
+        "start": stage.at.isoformat(timespec="seconds"),
+        "provider": f"Practitioner/{stage.people['staff']['prescriber_one']['practitioner']}",
+        "reason": "Said so today.",
+    }
+
+
 def plan_of(stage: Stage, kind: str) -> WirePlan:
     if kind in {"problem", "note"}:
         return {"problem": problem, "note": note}[kind](stage)
@@ -145,7 +156,7 @@ def plan_of(stage: Stage, kind: str) -> WirePlan:
         "message": MESSAGE,
         "questionnaire": QUESTIONNAIRE,
     }
-    made = {"vitals": vitals, "task": task}
+    made = {"vitals": vitals, "task": task, "encounter": encounter}
     return stage.create(kind, known[kind] if kind in known else made[kind](stage))
 
 
@@ -249,14 +260,21 @@ class TestWhatWaits:
         assert refused.value.vendor_code == "139"
 
 
-class TestAQuestionnaire:
-    def test_is_a_plain_create_and_read_as_it_was_said(self, ecw: Stage) -> None:
-        plan = plan_of(ecw, "questionnaire")
+class TestWhatIsFiled:
+    @pytest.mark.parametrize("kind", sorted(FILED))
+    def test_is_read_as_it_was_said(self, ecw: Stage, kind: str) -> None:
+        plan = plan_of(ecw, kind)
         reference = ecw.send(plan)
-        entry = ecw.entry("questionnaire", reference)
-        assert comparable_differences(plan.comparable, entry.comparable) == ()
+        entry = ecw.entry(kind, reference)
+        ignored = ecw.adapter.capabilities.get(kind, "create").server_owned
+        places = comparable_differences(plan.comparable, entry.comparable)
+        assert {place.split("/")[1] for place in places} <= set(ignored)
         said = ecw.adapter.parse(plan).model_dump_canonical()
-        assert changed_fields("questionnaire", said, entry.canonical) == ()
+        assert changed_fields(kind, said, entry.canonical) == ()
+
+    def test_is_a_plain_create_for_answers_only(self, ecw: Stage) -> None:
+        assert plan_of(ecw, "questionnaire").steps[0].path == "QuestionnaireResponse"
+        assert plan_of(ecw, "encounter").steps[0].path == ""
 
 
 class TestWhatIsSent:
@@ -400,7 +418,7 @@ class TestFaults:
         assert effects(ecw) == 1
         found = ecw.adapter.find([plan.tag], plan, since=ecw.at, at=ecw.at)
         # A candidate for a person where the kind is served, nothing at all where it is not.
-        assert bool(found.hits) == (kind == "questionnaire")
+        assert bool(found.hits) == (kind in FILED)
         assert found.method.hit_proves is False
 
     def test_a_slow_answer_is_an_answer(self, ecw: Stage, kind: str) -> None:
@@ -409,7 +427,7 @@ class TestFaults:
         assert ecw.send(plan)
 
 
-@pytest.mark.parametrize("kind", sorted({*TYPES} - FILED))
+@pytest.mark.parametrize("kind", sorted({*TYPES} - {"questionnaire"}))
 def test_a_number_becomes_its_branch(ecw: Stage, kind: str) -> None:
     step = plan_of(ecw, kind).steps[0]
     token = ecw.adapter.authenticate(step)

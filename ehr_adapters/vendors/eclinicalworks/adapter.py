@@ -317,6 +317,9 @@ class EcwAdapter(FhirHttpAdapter):
         kept_as = _KEPT_AS.get(type_in(step), (type_in(step),))
         named = (self._entry_of(location, one) for one in kept_as if location)
         found = next((one for one in named if one), None)
+        single = as_single(step)
+        if found is not None and single.method == "PUT" and found[0] != single.path:
+            found = None  # another entry than the one that was to change
         if found is None:
             raise UnreadableReply(
                 "eClinicalWorks answered success without naming the entry. It is not known whether it wrote the "

@@ -115,6 +115,15 @@ def _arranged_allergy(resource: dict[str, Any], content: Mapping[str, Any]) -> d
     return resource | {"reaction": reactions}
 
 
+def _arranged_encounter(resource: dict[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """A telephone encounter is known by its SNOMED CT code, as integrators report."""
+    if content["class"] != "telephone":
+        return resource
+    [kind] = resource["type"]
+    coding = {"system": SNOMED, "code": "185317003", "display": "Telephone encounter"}
+    return resource | {"type": [kind | {"coding": [*kind["coding"], coding]}]}
+
+
 def _arranged_medication(resource: dict[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     """Route and frequency are read as words; the codes stand beside them."""
     [line] = resource["dosage"]
@@ -134,6 +143,7 @@ _ARRANGED: Mapping[str, Callable[[dict[str, Any], Mapping[str, Any]], dict[str, 
     "problem": _arranged_problem,
     "allergy": _arranged_allergy,
     "medication": _arranged_medication,
+    "encounter": _arranged_encounter,
 }
 
 

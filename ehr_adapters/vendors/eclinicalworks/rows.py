@@ -65,7 +65,13 @@ def rows(settings: Any) -> Iterator[Capability]:
     """Every kind and interaction that the portal has: what is taken, and why the rest is not."""
     taken = {
         row.key: row
-        for row in (*_notes(settings), *_staged(settings), *_sent(settings), *_filed(settings))
+        for row in (
+            *_notes(settings),
+            *_staged(settings),
+            *_sent(settings),
+            *_filed(settings),
+            *_visits_and_people(settings),
+        )
         if row.kind in all_kinds()
     }
     for kind in all_kinds():
@@ -241,6 +247,33 @@ def _filed(settings: Any) -> Iterator[Capability]:
         **common
         | _bounds(settings)
         | {"acknowledgement": Acknowledgement.ID_IN_LOCATION_OR_BODY, "source": _CONFORMANCE},
+    )
+
+
+def _visits_and_people(settings: Any) -> Iterator[Capability]:
+    """Visits that were no meeting in the practice, and the patient's own record, which is changed whole."""
+    bounds = _bounds(settings)
+    yield Capability(
+        kind="encounter",
+        interaction="create",
+        transport="FHIR transaction of one entry",
+        finality=Finality.FILED,
+        find=FindMethod.MATCH,
+        retry=RetryClass.S4,
+        not_carried=("/sensitivity",),
+        server_owned=("identifier",),
+        **bounds,
+    )
+    yield Capability(
+        kind="demographics",
+        interaction="update",
+        transport="FHIR transaction of one entry",
+        finality=Finality.FILED,
+        find=FindMethod.TARGET,
+        retry=RetryClass.S3,
+        whole_resource=True,
+        not_carried=("/sensitivity",),
+        **bounds,
     )
 
 

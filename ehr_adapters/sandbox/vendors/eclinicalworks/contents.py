@@ -43,6 +43,9 @@ KEEPS = {
         "identifier", "status", "intent", "priority", "code", "description", "focus", "for", "encounter", "owner",
         "restriction", "input",
     ),
+    "Encounter": (
+        "identifier", "status", "class", "type", "subject", "participant", "period", "reasonCode", "location",
+    ),
     "Communication": (
         "identifier", "status", "topic", "subject", "recipient", "payload", "encounter", "inResponseTo", "language",
     ),
@@ -286,3 +289,19 @@ def _loinc(concept: Mapping[str, Any]) -> list[str]:
     return [
         str(each.get("code")) for each in concept.get("coding") or [] if each.get("system") == LOINC
     ]
+
+
+def check_encounter(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for a visit that was a meeting in the practice, or is over."""
+    require((resource.get("class") or {}).get("code") == "VR", "138")
+    require(any(codes_of(each) for each in resource.get("type") or []), "138")
+    require(resource.get("status") in {"planned", "arrived", "in-progress"}, "106")
+    require("start" in (resource.get("period") or {}), "116")
+
+
+def check_person(resource: Mapping[str, Any]) -> None:
+    """Raises the numbered refusal for a patient's record without what identifies a patient."""
+    require(resource.get("gender") in {"male", "female", "unknown", "other"}, "117")
+    names = resource.get("name") or []
+    require(any(each.get("family") and each.get("given") for each in names), "118")
+    require(resource.get("birthDate"), "119")

@@ -218,6 +218,8 @@ class EcwFront(Front):
             ("POST", "ServiceRequest"): self._stage_order,
             ("POST", "Task"): self._send_action,
             ("POST", "Communication"): self._send_message,
+            ("POST", "Encounter"): self._open_encounter,
+            ("PUT", "Patient"): self._change_person,
         }
 
     def _check_patient(self, resource: Mapping[str, Any]) -> None:
@@ -254,6 +256,32 @@ class EcwFront(Front):
     def _send_message(self, call: Call, resource: dict[str, Any]) -> Answer:
         contents.check_message(resource)
         return self._file(call, contents.kept(resource))
+
+    def _open_encounter(self, call: Call, resource: dict[str, Any]) -> Answer:
+        """A telephone or web encounter."""
+        contents.check_encounter(resource)
+        for each in resource.get("participant") or []:
+            self._check_known("Practitioner", each.get("individual"), "101")
+        for each in resource.get("location") or []:
+            self._check_known("Location", each.get("location"), "107")
+        return self._file(call, contents.kept(resource))
+
+    def _change_person(self, call: Call, resource: dict[str, Any]) -> Answer:
+        """The whole record of a patient; nothing tells that somebody else changed it meanwhile."""
+        contents.check_person(resource)
+        row = charts.find(vendor=self.vendor, type="Patient", fhir_id=str(resource["id"]))
+        if row is None:
+            raise refused("165")
+        content = call.spoiler.alter(resource) if call.spoiler else resource
+        charts.revise(row=row, resource=content, author=call.author, at=call.at)
+        answer = numbered("1", location=f"Patient/{row.fhir_id}")
+        answer.committed.append(f"Patient/{row.fhir_id}/_history/{row.version}")
+        return answer
+
+    def _check_known(self, kind: str, reference: Any, number: str) -> None:
+        named = charts.split_reference(str((reference or {}).get("reference", "")))
+        row = charts.find(vendor=self.vendor, type=kind, fhir_id=named[1])
+        require(named[0] == kind and row is not None, number)
 
     def _check_visit(self, resource: Mapping[str, Any]) -> None:
         visits = self.visits(resource)
