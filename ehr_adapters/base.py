@@ -41,7 +41,13 @@ from ehr_adapters.errors import AdapterMisconfigured, CannotBeCarried, Issue, Un
 
 # Settings that only a probe may set: they strengthen a retry class.
 PROBED_SETTINGS = frozenset(
-    {"conditional_create_probed", "stale_if_match_probed", "conflict_means_version"}
+    {
+        "conditional_create_probed",
+        "stale_if_match_probed",
+        "conflict_means_version",
+        "identifiers_kept_probed",
+        "labels_kept_probed",
+    }
 )
 
 

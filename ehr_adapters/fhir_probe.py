@@ -49,7 +49,37 @@ def probe_fhir(
     return ProbeResult(settings=settings, evidence=tuple(evidence))
 
 
-def _probe_change() -> ChartChange:
+def probe_what_is_kept(adapter: EhrAdapter, *, patient: str, at: datetime) -> ProbeResult:
+    """Write one restricted problem, look for it by the portal's identifier, and read its label.
+
+    `patient` is a patient for tests. `adapter` must create problems by FHIR and look for them by identifier.
+    Raises the adapter's own errors when the server cannot be asked at all.
+    """
+    settings: dict[str, str | bool] = {}
+    tag = Tag.mint()
+    baseline = adapter.read(ReadRequest(patient=patient, kind="problem", at=at))
+    plan = adapter.render(_probe_change(sensitivity="restricted"), tag=tag, baseline=baseline)
+    step = plan.steps[0]
+    reference = adapter.submit(step, token=adapter.authenticate(step)).reference
+    found = adapter.find([tag], plan, since=at, at=at)
+    kept = found.complete and [hit.snapshot.reference for hit in found.hits] == [reference]
+    entry = adapter.read_entry(kind="problem", reference=reference, at=at)
+    labelled = entry is not None and entry.canonical.get("sensitivity") == "restricted"
+    today = at.date().isoformat()
+    if kept:
+        settings["identifiers_kept_probed"] = today
+    if labelled:
+        settings["labels_kept_probed"] = today
+    if entry is not None:
+        _withdraw(adapter, patient=patient, target=reference, at=at)
+    evidence = (
+        f"One new problem: {'found again' if kept else 'not found'} by the portal's identifier.",
+        f"Its security label {'came back' if labelled else 'did not come back'}.",
+    )
+    return ProbeResult(settings=settings, evidence=evidence)
+
+
+def _probe_change(**more: str) -> ChartChange:
     return parse_change(
         "problem",
         "create",
@@ -59,6 +89,7 @@ def _probe_change() -> ChartChange:
             "clinical_status": "inactive",
             "verification": "unconfirmed",
             "note": "Written by a probe of the connection to a patient for tests.",
+            **more,
         },
     )
 

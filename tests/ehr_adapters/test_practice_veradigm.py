@@ -362,6 +362,22 @@ class TestByFhir:
         probed.send(known)
         assert probed.verdict(known).verdict is matching.Verdict.OURS_EQUAL
 
+    def test_a_probe_shows_what_is_kept_of_a_new_entry(self, fhir: Stage) -> None:
+        who = fhir.people["P13"]["patient"]
+        found = fhir.adapter.probe(patient=who, at=fhir.at)
+        today = fhir.at.date().isoformat()
+        assert found.settings == {"labels_kept_probed": today}
+        fhir.practice.settings("veradigm", identifiers_kept=True)
+        found = fhir.adapter.probe(patient=who, at=fhir.at)
+        assert set(found.settings) == {"labels_kept_probed", "identifiers_kept_probed"}
+        assert all(line.endswith(".") for line in found.evidence)
+        left = fhir.practice.client("veradigm").found("Condition", patient=who)
+        probes = [one for one in left if one["code"]["coding"][0]["code"] == "Z02.9"]
+        assert len(probes) == 2
+        assert {one["verificationStatus"]["coding"][0]["code"] for one in probes} == {
+            "entered-in-error"
+        }
+
     @pytest.mark.req("002-75", "003-55")
     @pytest.mark.parametrize(("fault", "branch", "entries"), _WIRE_FAULTS)
     def test_each_fault_becomes_its_branch(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from ehr_adapters import oauth
+from ehr_adapters.base import ProbeResult
 from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
@@ -49,6 +50,7 @@ from ehr_adapters.errors import (
     UnreadableReply,
 )
 from ehr_adapters.fhir_http import FhirHttpAdapter
+from ehr_adapters.fhir_probe import probe_what_is_kept
 from ehr_adapters.http import (
     EgressRefused,
     HttpClient,
@@ -162,6 +164,18 @@ class VeradigmAdapter(FhirHttpAdapter):
         if _is_unity(capability):
             return {}
         return super()._narrowing(capability, type_name=type_name, offer=offer, version=version)
+
+    def probe(self, *, patient: str, at: datetime) -> ProbeResult:
+        """What the FHIR side keeps of a new entry: the portal's identifier, the label."""
+        today = at.date().isoformat()
+        settings = {
+            **self.connection.settings,
+            "problem_transport": "fhir",
+            "identifiers_kept_probed": today,
+            "labels_kept_probed": today,
+        }
+        trial = type(self)(replace(self.connection, settings=settings))
+        return probe_what_is_kept(trial, patient=patient, at=at)
 
     # --- how would you say this ------------------------------------------------------------------
 
