@@ -17,7 +17,7 @@ from ehr_adapters.canonical.base import (
     ChangeInvalid,
     ChartChange,
     changed_fields,
-    fhir_type,
+    fhir_types,
     makes_entry,
     read_change,
 )
@@ -95,10 +95,17 @@ class FhirHttpAdapter(FhirFinding):
         for capability in declared:
             if not capability.supported:
                 continue
-            type_name = fhir_type(capability.kind)
-            changed[capability.key] = self._narrowing(
-                capability, type_name=type_name, offer=offered.get(type_name), version=version
-            )
+            # Where a kind is kept as several types, one of them is enough; the weakest of those offered counts.
+            narrowed = [
+                self._narrowing(
+                    capability, type_name=name, offer=offered.get(name), version=version
+                )
+                for name in fhir_types(capability.kind, capability.interaction)
+            ]
+            able = [one for one in narrowed if one.get("supported", True)]
+            changed[capability.key] = {}
+            for one in able or narrowed[:1]:
+                changed[capability.key] |= one
         return declared.narrowed(changed, found_at=at.isoformat(), evidence=evidence)
 
     def _narrowing(

@@ -1,9 +1,11 @@
 """An order: what may be said of it, how it stands in FHIR R4, and in the practice EHR over HTTP."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ehr_adapters import registry
 from ehr_adapters.canonical.base import (
     ChangeInvalid,
     fhir_type_of,
@@ -16,12 +18,12 @@ from ehr_adapters.canonical.codes import CVX, LOINC, RXNORM, SNOMED
 from ehr_adapters.canonical.exact_json import dumps, loads
 from ehr_adapters.canonical.fhir_r4 import Destination, from_fhir, to_fhir
 from ehr_adapters.canonical.strict_r4 import check
-from ehr_adapters.capabilities import Finality
+from ehr_adapters.capabilities import CapabilitySet, Finality
 from ehr_adapters.contract import TAG_SYSTEM
 from ehr_adapters.errors import CannotBeCarried
 from intents.pipeline import matching
 from tests.ehr_adapters.contents import SAMPLES
-from tests.ehr_adapters.fake_ehr import OLD_TAG, draft_order
+from tests.ehr_adapters.fake_ehr import AT, OLD_TAG, FakeEhr, draft_order, threaded_server
 from tests.ehr_adapters.practice import Practice, fresh_practice, practice
 from tests.ehr_adapters.stage import Stage
 
@@ -221,6 +223,47 @@ class TestInFhir:
             "occurrencePeriod.start",
             "requester.reference",
         }
+
+
+class TestWhatTheEhrOffers:
+    @staticmethod
+    def _found(ehr: FakeEhr, **types: list[str]) -> CapabilitySet:
+        offers = [
+            {
+                "type": name,
+                "interaction": [{"code": code} for code in codes],
+                "conditionalCreate": name != "MedicationRequest",
+            }
+            for name, codes in types.items()
+        ]
+        ehr.answer_read(
+            200,
+            {
+                "resourceType": "CapabilityStatement",
+                "fhirVersion": "4.0.1",
+                "rest": [{"mode": "server", "resource": offers}],
+            },
+        )
+        return registry.get_adapter(ehr.connection("generic_r4")).discover(at=AT)
+
+    @pytest.fixture
+    def ehr(self) -> Iterator[FakeEhr]:
+        with threaded_server() as server:
+            yield FakeEhr(server)
+
+    def test_one_of_the_types_of_a_kind_is_enough(self, ehr: FakeEhr) -> None:
+        found = self._found(ehr, MedicationRequest=["create", "update"])
+        assert found.may("order", "create")
+        assert found.may("medication", "discontinue")
+        # A new list entry is never a MedicationRequest: that would be an order.
+        assert not found.may("medication", "create")
+        assert not self._found(ehr, Condition=["create", "update"]).may("order", "create")
+
+    def test_the_weakest_of_the_types_counts(self, ehr: FakeEhr) -> None:
+        services = self._found(ehr, ServiceRequest=["create"])
+        assert services.get("order", "create").conditional_create
+        both = self._found(ehr, ServiceRequest=["create"], MedicationRequest=["create"])
+        assert not both.get("order", "create").conditional_create
 
 
 class TestInThePractice:
