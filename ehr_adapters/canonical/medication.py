@@ -251,6 +251,14 @@ class Medication(ChartChange):
                     "", "target-entered-in-error", "The entry is marked as entered in error."
                 ),
             )
+        if current.get("entry") == "prescription" and status is None:
+            return (
+                ChangeIssue(
+                    "",
+                    "not-a-medication",
+                    "This is no medication that is taken: the order is not signed or not in force.",
+                ),
+            )
         if self.interaction is Interaction.DISCONTINUE:
             return tuple(self._ended_already(current))
         if self.interaction is not Interaction.UPDATE:

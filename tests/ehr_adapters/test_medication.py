@@ -133,10 +133,19 @@ class TestAgainstTheEntry:
         assert conflicts({"status": "active"}, "update", drug="6809") == [("/drug", "another-fact")]
 
     def test_a_prescription_is_not_changed_in_place(self) -> None:
-        now = {**self.NOW, "entry": "prescription"}
+        now = {**self.NOW, "entry": "prescription", "status": "active"}
         assert conflicts(now, "update", note="x") == [("", "prescription-in-place")]
         assert conflicts(now, "discontinue", end="2026", status_reason="x") == []
         assert conflicts(now, "entered-in-error") == []
+
+    def test_a_draft_order_is_no_medication(self) -> None:
+        draft = from_fhir(prescription(status="draft", intent="proposal")).content
+        for interaction, content in (
+            ("update", {"note": "x"}),
+            ("discontinue", {"end": "2026", "status_reason": "x"}),
+            ("entered-in-error", {}),
+        ):
+            assert conflicts(draft, interaction, **content) == [("", "not-a-medication")]
 
     def test_what_stands_beside_a_new_dose_has_to_fit_it(self) -> None:
         assert conflicts(self.NOW, "update", dose=MG_850) == [("/sig_text", "contradiction")]

@@ -37,8 +37,6 @@ from ehr_adapters.canonical.r4.parts import (
 
 _STATEMENT, _REQUEST = "MedicationStatement", "MedicationRequest"
 DOSAGE = {_STATEMENT: "dosage", _REQUEST: "dosageInstruction"}
-# FHIR R4, value set medicationrequest-intent: what no prescriber has ordered.
-_UNORDERED = frozenset({"proposal", "plan"})
 
 
 def medication_to_fhir(change: ChartChange, to: Destination) -> FhirForm:
@@ -193,7 +191,7 @@ def _entry_of(taken: Taken) -> str:
     if taken.value.get("reportedBoolean") is True:
         taken.pop("reportedBoolean")
         return "list"
-    return "list" if str(taken.value.get("intent")) in _UNORDERED else "prescription"
+    return "list" if taken.value.get("intent") == "plan" else "prescription"
 
 
 def take_drug(taken: Taken) -> dict[str, Any] | None:
