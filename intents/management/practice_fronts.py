@@ -10,13 +10,14 @@ from intents.management.keypairs import make_key_pair
 
 Directory = Mapping[str, Any]
 
-# Sections of the visit note and the fields of the practice's own template for them: (page, page name,
+# The scribe's sections and the fields of the practice's own template for them: (section, page, page name,
 # ordinal, field). AdvancedMD takes notes into templates only.
 _TEMPLATE = (
-    (1, "History", 228102, "History"),
-    (1, "History", 228106, "Subjective"),
-    (2, "Findings and plan", 228113, "Assessment"),
-    (2, "Findings and plan", 228115, "Plan"),
+    ("Presenting complaint", 1, "History", 228101, "Presenting complaint"),
+    ("History", 1, "History", 228102, "History"),
+    ("Background", 1, "History", 228103, "Past medical and family history"),
+    ("Examination and results", 2, "Findings and plan", 228111, "Examination and results"),
+    ("Assessment and plan", 2, "Findings and plan", 228114, "Assessment and plan"),
 )
 
 
@@ -83,7 +84,8 @@ def _veradigm(practice: str, directory: Directory) -> dict[str, Any]:
 
 
 def _advancedmd(practice: str, directory: Directory) -> dict[str, Any]:
-    numbers = [one["practitioner"] for one in directory["staff"].values()]
+    staff = directory["staff"]
+    numbers = [one["practitioner"] for one in staff.values()]
     return {
         "office_code": "990175",
         "app_name": "PORTALTEST",
@@ -95,17 +97,28 @@ def _advancedmd(practice: str, directory: Directory) -> dict[str, Any]:
                 "name": "Office Visit",
                 "fields": [
                     {
-                        "section": name,
+                        "section": section,
                         "page": page,
                         "page_name": words,
                         "ordinal": ordinal,
                         "name": name,
                     }
-                    for page, words, ordinal, name in _TEMPLATE
+                    for section, page, words, ordinal, name in _TEMPLATE
                 ],
             }
         ],
         "profiles": {number: number for number in numbers},
+        "scheduler_columns": [
+            {
+                "provider": staff[name]["practitioner"],
+                "column": number,
+                "profile": int(staff[name]["practitioner"].removeprefix("prof")),
+            }
+            for number, name in _COLUMNS.items()
+        ],
+        "appointment_types": [
+            {"code": code, "number": number} for number, code in _APPOINTMENTS.items()
+        ],
     }
 
 

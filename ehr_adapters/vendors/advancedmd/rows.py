@@ -50,6 +50,7 @@ _WHY: dict[str, str] = {
     "care_plan update": "AdvancedMD's Health Watcher replaces a plan as a whole, and what it holds cannot be read.",
     "care_plan discontinue": "AdvancedMD offers no way to end a plan of its Health Watcher from outside.",
     "appointment update": "AdvancedMD has no way to move an appointment from outside: book another one, then cancel this one.",
+    "encounter": "AdvancedMD takes a visit from outside by its date alone: how and when it took place would be lost.",
     "vitals": "AdvancedMD takes vital signs from outside only as a field of a note.",
 }
 
