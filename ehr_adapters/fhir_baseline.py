@@ -123,12 +123,10 @@ class FhirBaseline(EhrAdapter):
 
     def read(self, request: ReadRequest) -> Baseline:
         kept_in = translation(request.kind).types
+        only_read = {"Patient", "Encounter", "Practitioner", "Binary"} - {*kept_in}
         types = {"Patient", "Encounter", "Practitioner", "Binary", *kept_in}
         types |= {t for what in request.context for t, _ in self.contexts[what]}
-        scope = " ".join(
-            f"system/{t}.{'r' if t in {'Patient', 'Encounter', 'Practitioner', 'Binary'} else 'rs'}"
-            for t in sorted(types)
-        )
+        scope = " ".join(f"system/{t}.{'r' if t in only_read else 'rs'}" for t in sorted(types))
         missing: list[str] = []
         unreadable: list[Unreadable] = []
         with self._reading(scope, seconds=request.deadline) as reader:

@@ -323,6 +323,12 @@ class ChartChange(BaseModel):
         return value
 
     @classmethod
+    def not_asked(cls, content: Mapping[str, Any]) -> frozenset[str]:
+        """Fields that an entry like this has no use for: a form leaves them out unless they say something."""
+        del content
+        return frozenset()
+
+    @classmethod
     def words_of(cls, name: str, value: Any) -> str | None:
         """Words for a value of a shape that only this kind has; None: as for every kind."""
         del name, value
@@ -342,6 +348,7 @@ def _models() -> dict[str, type[ChartChange]]:
     from ehr_adapters.canonical.allergy import Allergy
     from ehr_adapters.canonical.appointment import Appointment
     from ehr_adapters.canonical.care_plan import CarePlan
+    from ehr_adapters.canonical.encounter import Encounter
     from ehr_adapters.canonical.medication import Medication
     from ehr_adapters.canonical.message import Message
     from ehr_adapters.canonical.note import Note
@@ -367,6 +374,7 @@ def _models() -> dict[str, type[ChartChange]]:
             Appointment,
             CarePlan,
             Questionnaire,
+            Encounter,
         )
     }
 

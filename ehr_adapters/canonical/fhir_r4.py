@@ -13,6 +13,7 @@ from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, Chart
 from ehr_adapters.canonical.r4.allergy import ALLERGY
 from ehr_adapters.canonical.r4.appointment import APPOINTMENT
 from ehr_adapters.canonical.r4.care_plan import CARE_PLAN
+from ehr_adapters.canonical.r4.encounter import ENCOUNTER
 from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
@@ -63,6 +64,7 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "appointment": APPOINTMENT,
     "care_plan": CARE_PLAN,
     "questionnaire": QUESTIONNAIRE,
+    "encounter": ENCOUNTER,
 }
 
 

@@ -626,6 +626,21 @@ care_plan_update = _optional(
     },
 ).filter(bool)
 
+encounter_create = _optional(
+    {
+        "class": st.sampled_from(["telephone", "web"]),
+        "status": st.sampled_from(["arrived", "in-progress"]),
+        "start": instants,
+    },
+    {
+        "end": st.just("2030-06-01T08:00:00-06:00"),
+        "provider": people,
+        "location": places,
+        "reason": comment,
+        "sensitivity": sensitivity,
+    },
+)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -653,6 +668,7 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("care_plan", "create"): care_plan_create,
     ("care_plan", "update"): care_plan_update,
     ("care_plan", "discontinue"): st.just({"period": {"end": "2026-12-01"}}),
+    ("encounter", "create"): encounter_create,
     ("questionnaire", "create"): questionnaire_create,
     ("questionnaire", "amend"): questionnaire_amend,
     ("allergy", "create"): allergy_create,
@@ -772,6 +788,14 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "activities": [{"text": CANARY, "who": "Practitioner/pr-1"}],
     },
     ("care_plan", "discontinue"): {"period": {"end": "2026-12-01"}},
+    ("encounter", "create"): {
+        "class": "telephone",
+        "status": "in-progress",
+        "start": "2026-11-20T08:30:00-06:00",
+        "end": "2026-11-20T08:42:00-06:00",
+        "provider": "Practitioner/pr-1",
+        "reason": CANARY,
+    },
     ("questionnaire", "create"): {
         "form": {
             "id": "http://clinic.example/Questionnaire/sleep",

@@ -514,6 +514,7 @@ HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "appointment": appointment,
     "care_plan": care_plan,
     "questionnaire": questionnaire_response,
+    "encounter": encounter,
 }
 
 
@@ -555,7 +556,6 @@ class FakeEhr:
             f"{r['resourceType']}/{r['id']}": r
             for r in (
                 patient(),
-                encounter(),
                 *(make() for make in HELD.values()),
                 {"resourceType": "Practitioner", "id": "pr-1", "name": [{"family": "Vela"}]},
             )

@@ -10,6 +10,7 @@ _MESSAGES = "Epic's API list: Communication create is listed for one community w
 _QUESTIONNAIRES = "Epic QuestionnaireResponse.Create, specification 10023"
 _APPOINTMENTS = "Epic's API list: appointments are booked by the STU3 operation $book only, one slot after a search"
 _CARE_PLANS = "Epic's API list: CarePlan and Goal are read only"
+_ENCOUNTERS = "Epic's API list: Encounter is read only"
 
 PLACES: dict[str, str] = {
     "task": "In Basket, New Msg, Staff Message or Patient Call with a due date",
@@ -22,6 +23,7 @@ PLACES: dict[str, str] = {
     "care_plan": "Care Plan activity: New",
     "care_plan update": "Care Plan activity: open the plan, Edit",
     "care_plan discontinue": "Care Plan activity: open the plan, Discontinue",
+    "encounter": "Telephone Call or Patient Outreach encounter: New Encounter",
     "message": "In Basket, New Msg, Patient Message",
     "task cancel": "In Basket: open the message of the task, Done",
 }
@@ -40,6 +42,7 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         by_hand("care_plan", "create", "make a care plan", source=_CARE_PLANS),
         by_hand("care_plan", "update", "change a care plan", source=_CARE_PLANS),
         by_hand("care_plan", "discontinue", "end a care plan", source=_CARE_PLANS),
+        by_hand("encounter", "create", "open an encounter", source=_ENCOUNTERS),
         # Whether the identifier comes back is not known, so equal answers are a candidate, no proof.
         Capability(
             kind="questionnaire",

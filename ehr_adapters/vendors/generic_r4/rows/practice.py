@@ -10,6 +10,7 @@ PLACES: dict[str, str] = {
     "questionnaire": "the patient's questionnaires",
     "appointment": "the schedule: the patient's appointments",
     "care_plan": "the patient's care plans",
+    "encounter": "the patient's visits",
     "message": "a new message in the patient's portal messages",
 }
 
@@ -38,4 +39,5 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         change("care_plan", "discontinue", **filed),
         create("questionnaire", **filed),
         change("questionnaire", "amend", **filed),
+        create("encounter", **filed),
     )
