@@ -14,9 +14,14 @@ from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
 from ehr_adapters import registry
-from ehr_adapters.canonical.base import changed_fields, read_change, words
+from ehr_adapters.canonical.base import (
+    changed_fields,
+    parse_change,
+    read_change,
+    words,
+)
 from ehr_adapters.canonical.exact_json import NotStrictJson, dumps, loads
-from ehr_adapters.canonical.fhir_r4 import translation
+from ehr_adapters.canonical.fhir_r4 import Destination, from_fhir, to_fhir, translation
 from ehr_adapters.canonical.vitals import MEASURES
 from ehr_adapters.contract import Connection, Snapshot
 from ehr_adapters.fhir_baseline import FhirBaseline
@@ -32,7 +37,7 @@ UNHURRIED = run_settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-KINDS = ("allergy", "vitals", "result")
+KINDS = ("allergy", "vitals", "result", "problem", "medication", "order")
 PUBLIC = Path(
     os.environ.get("PUBLIC_DATA", str(Path(__file__).resolve().parents[3] / "shared/data"))
 )
@@ -111,6 +116,17 @@ _ODD = st.one_of(
     st.just({"value": "5", "unit": 3, "code": None}),
     st.just({"value": 5, "comparator": "ad", "unit": "mmHg"}),
 )
+
+
+# What an entry of a kind is nothing without.
+_NAMED_BY = {
+    "allergy": "substance",
+    "vitals": "readings",
+    "result": "value",
+    "problem": "code",
+    "medication": "drug",
+    "order": "code",
+}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -245,10 +261,50 @@ def test_public_charts_are_read_whole() -> None:
         for kind in kinds_of(resource):
             snapshot = read_by(ADAPTERS[0], resource, kind)
             seen[kind] += 1
-            name = {"allergy": "substance", "vitals": "readings", "result": "value"}[kind]
-            named[kind] += name in snapshot.canonical
+            named[kind] += _NAMED_BY[kind] in snapshot.canonical
             assert dumps(loads(snapshot.raw)) == dumps(resource)
             if kind == "vitals" and measured(resource):
                 assert "readings" in snapshot.canonical
-    print(f"read {seen}; with their substance, reading or value {named}")
+    print(f"read {seen}; with substance, reading, value, code or drug {named}")
     assert all(named.values())
+
+
+_CHANGES: tuple[tuple[str, str, dict[str, Any], set[str]], ...] = (
+    ("allergy", "update", {"criticality": "high"}, {"criticality"}),
+    (
+        "allergy",
+        "update",
+        {"last_seen": "2026-11", "note": "Seen again."},
+        {"lastOccurrence", "note"},
+    ),
+    ("problem", "update", {"onset": "2020"}, {"onsetDateTime"}),
+    ("vitals", "entered-in-error", {}, {"status"}),
+    ("result", "comment", {"comment": "Discussed."}, {"note"}),
+)
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public charts are not on this machine")
+def test_a_change_of_a_public_entry_leaves_every_other_element_as_it_came() -> None:
+    changed = 0
+    for resource in public_entries():
+        for kind, interaction, content, elements in _CHANGES:
+            if kind not in kinds_of(resource):
+                continue
+            held = from_fhir(resource, kind=kind).content
+            change = parse_change(kind, interaction, content)
+            if _NAMED_BY[kind] not in held or change.conflicts_with(held):
+                continue
+            if "note" in content and len(resource.get("note", [])) > 1:
+                continue  # which of several comments is meant is not guessed
+            destination = Destination("Patient/1", "urn:x", "tag", "4F7K-9QXD-2M8T", resource)
+            after = loads(dumps(to_fhir(change, destination).resource))
+            # Another form of the same beginning gives way to the date.
+            same = {
+                name
+                for name in {*resource, *after} - elements - {"meta"}
+                if not ("onsetDateTime" in elements and name.lstrip("_").startswith("onset"))
+            }
+            assert {n: dumps(after[n]) for n in same} == {n: dumps(resource[n]) for n in same}
+            changed += 1
+    print(f"{changed} changes of public entries")
+    assert changed > len(_CHANGES)

@@ -244,7 +244,9 @@ def read_frequency(timing: Any) -> dict[str, Any] | None:
     if not isinstance(timing, dict):
         return None
     repeat = timing.get("repeat")
-    if not isinstance(repeat, dict) or "period" not in repeat:
+    if repeat and not isinstance(repeat, dict):
+        return None
+    if not repeat or "period" not in repeat:
         return None if repeat and {*repeat} - {*_BOUNDS} else _coded_frequency(timing)
     if {*repeat} - {*_BOUNDS, *_OF_FREQUENCY}:
         return None

@@ -18,6 +18,8 @@ from ehr_adapters.canonical.r4.parts import (
     code_of,
     concept_of,
     concept_or_text,
+    form_of,
+    objects,
     set_labels,
     take_sensitivity,
 )
@@ -96,11 +98,12 @@ def _put_side(resource: dict[str, Any], value: dict[str, Any]) -> list[Uncarried
 
 def _is_side(site: Any) -> bool:
     return isinstance(site, Mapping) and any(
-        isinstance(coding, Mapping)
-        and coding.get("system") == codes.SNOMED
-        and coding.get("code") in SIDES
-        for coding in site.get("coding") or ()
+        _names_side(one) for one in objects(site.get("coding"))
     )
+
+
+def _names_side(coding: Mapping[str, Any]) -> bool:
+    return coding.get("system") == codes.SNOMED and coding.get("code") in SIDES
 
 
 def _put_severity(resource: dict[str, Any], value: Any) -> list[Uncarried]:
@@ -201,7 +204,7 @@ def read_problem(taken: Taken) -> CanonicalForm:
     read_comments(taken, content)
     taken.pop("subject")
     take_sensitivity(taken, content)
-    return CanonicalForm("problem", content, taken.left(), taken.tags())
+    return form_of("problem", content, taken)
 
 
 def _choices_of(kind: str, name: str) -> tuple[str, ...]:
@@ -214,7 +217,7 @@ def _read_side(taken: Taken, content: dict[str, Any]) -> None:
         return
     for index, site in enumerate(sites):
         if _is_side(site):
-            coding = next(c for c in site["coding"] if c.get("code") in SIDES)
+            coding = next(one for one in objects(site["coding"]) if _names_side(one))
             content["side"] = code_of(coding)
             del sites[index]
             return

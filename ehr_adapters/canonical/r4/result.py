@@ -163,7 +163,7 @@ def _is_vital_sign(resource: Mapping[str, Any]) -> bool:
     """One of the vital signs that are a kind of their own; whatever else was observed is read as a result."""
     concept = resource.get("code")
     return any(
-        coding.get("system") == codes.LOINC and coding.get("code") in KNOWN_VITALS
+        coding.get("system") == codes.LOINC and str(coding.get("code")) in KNOWN_VITALS
         for coding in objects(concept.get("coding") if isinstance(concept, dict) else None)
     )
 
