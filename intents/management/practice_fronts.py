@@ -16,9 +16,18 @@ _TEMPLATE = (
     ("Presenting complaint", 1, "History", 228101, "Presenting complaint"),
     ("History", 1, "History", 228102, "History"),
     ("Background", 1, "History", 228103, "Past medical and family history"),
+    ("Medication and allergies", 1, "History", 228104, "Medication and allergies"),
+    ("Social history", 1, "History", 228105, "Social history"),
+    ("Subjective", 1, "History", 228106, "Subjective"),
     ("Examination and results", 2, "Findings and plan", 228111, "Examination and results"),
+    ("Objective", 2, "Findings and plan", 228112, "Objective"),
+    ("Assessment", 2, "Findings and plan", 228113, "Assessment"),
     ("Assessment and plan", 2, "Findings and plan", 228114, "Assessment and plan"),
+    ("Plan", 2, "Findings and plan", 228115, "Plan"),
 )
+# The columns of its scheduler, and its numbers for two types of appointment.
+_COLUMNS = {1: "prescriber_one", 2: "prescriber_two"}
+_APPOINTMENTS = {11: "FOLLOWUP", 12: "ROUTINE"}
 
 
 def _nothing_set(practice: str, directory: Directory) -> dict[str, Any]:
