@@ -245,6 +245,81 @@ class TestEclinicalworks(EcwContract):
             adapter.render(parse_change("problem", "create", content), tag=TAG, baseline=baseline)
         assert [i.pointer for i in refused.value.issues] == [pointer]
 
+    @pytest.mark.parametrize(
+        ("kind", "change", "pointer"),
+        [
+            ("allergy", {"verification": "confirmed"}, "/verification"),
+            ("allergy", {"substance": "99999"}, "/substance/display"),
+            (
+                "allergy",
+                {"reactions": [{"manifestation": "247472004", "severity": "severe"}]},
+                "/reactions/0/severity",
+            ),
+            (
+                "allergy",
+                {"reactions": [{"manifestation": "247472004", "onset": "2026-10"}]},
+                "/reactions/0/onset",
+            ),
+            (
+                "allergy",
+                {"reactions": [{"manifestation": "271807003"}]},
+                "/reactions/0/manifestation/display",
+            ),
+            ("medication", {"status": "completed"}, "/status"),
+            ("medication", {"drug": "99999"}, "/drug/display"),
+            (
+                "medication",
+                {
+                    "dose": {
+                        "low": {"value": "500", "unit": "mg"},
+                        "high": {"value": "850", "unit": "mg"},
+                    },
+                    "sig_text": None,
+                },
+                "/dose",
+            ),
+            ("medication", {"units_taken": {"value": "1", "unit": "{tablet}"}}, "/units_taken"),
+            ("medication", {"as_needed": {"needed": True, "reason": "pain"}}, "/as_needed/reason"),
+            (
+                "order",
+                {
+                    "category": "prescription",
+                    "code": "6809",
+                    "dose": {"value": "500", "unit": "mg"},
+                    "route": "26643006",
+                    "frequency": {"times": 2, "per": 1, "unit": "d"},
+                },
+                "/category",
+            ),
+        ],
+    )
+    def test_what_would_be_lost_of_other_kinds_is_refused_here(
+        self, adapter: EhrAdapter, ehr: FakeEhr, kind: str, change: dict[str, Any], pointer: str
+    ) -> None:
+        baseline = self.baseline(adapter, ehr, kind, "create")
+        content = {
+            name: value
+            for name, value in (self.sample(kind, "create") | change).items()
+            if value is not None
+        }
+        with pytest.raises(CannotBeCarried) as refused:
+            adapter.render(parse_change(kind, "create", content), tag=TAG, baseline=baseline)
+        assert [i.pointer for i in refused.value.issues] == [pointer]
+
+    def test_none_known_is_not_said_from_outside(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
+        from dataclasses import replace
+
+        baseline = replace(self.baseline(adapter, ehr, "allergy", "create"), neighbourhood=())
+        content = {
+            "substance": {"system": "http://snomed.info/sct", "code": "716186003"},
+            "category": "medication",
+            "clinical_status": "active",
+            "verification": "unconfirmed",
+        }
+        with pytest.raises(CannotBeCarried) as refused:
+            adapter.render(parse_change("allergy", "create", content), tag=TAG, baseline=baseline)
+        assert "/substance" in [i.pointer for i in refused.value.issues]
+
     def test_what_it_passes_over_is_said(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
         baseline = self.baseline(adapter, ehr, "problem", "create")
         content = self.sample("problem", "create") | {
@@ -569,6 +644,8 @@ class TestHl7:
             b"MSH|*~\\&|PROG\r",
             b"MSH|^~\\&|PROG|||||||||||||||EBCDIC\r",
             "MSH|^~\\&|PROG\rPID|ë\r".encode(),
+            b"MSH|^~\\&|PROG\rPID|1~2\r",
+            b"MSH|^~\\&|PROG\rPID|1&2\r",
         ],
     )
     def test_reads_no_other_message(self, raw: bytes) -> None:

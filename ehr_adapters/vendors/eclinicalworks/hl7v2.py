@@ -125,6 +125,13 @@ def _row(fields: Mapping[int, tuple[str, ...]], *, first: int) -> list[str]:
     ]
 
 
+def _components(field: str) -> tuple[str, ...]:
+    """A field that is given once, of components without parts of their own: all that a note's message has."""
+    if REPETITION in field or SUBCOMPONENT in field:
+        raise NotHl7("A field is repeated, or has parts within its components.")
+    return tuple(map(unescaped, field.split(COMPONENT)))
+
+
 def read(raw: bytes) -> list[Segment]:
     """The segments of a message with the usual delimiters. Raises `NotHl7`."""
     head = f"MSH{FIELD}{_ENCODING_CHARACTERS}".encode()
@@ -149,9 +156,7 @@ def read(raw: bytes) -> list[Segment]:
             Segment(
                 name,
                 {
-                    number: (field,)
-                    if name == "MSH" and number == 2
-                    else tuple(map(unescaped, field.split(COMPONENT)))
+                    number: (field,) if name == "MSH" and number == 2 else _components(field)
                     for number, field in enumerate(fields, start=start)
                     if field
                 },
