@@ -130,6 +130,11 @@ class AdapterContract:
         change = parse_change(kind, interaction, self.sample(kind, interaction))
         return adapter.render(change, tag=TAG, baseline=baseline)
 
+    @staticmethod
+    def changes_an_entry(plan: WirePlan) -> bool:
+        """Does the request change an entry that is there? Else it makes one."""
+        return plan.steps[0].method == "PUT"
+
     def resource_in(self, plan: WirePlan) -> dict[str, Any]:
         """The resource that a plan's request carries."""
         resource: dict[str, Any] = loads(plan.steps[0].body)
@@ -326,7 +331,7 @@ class AdapterContract:
 
     def test_an_update_changes_only_what_it_names(self, adapter: EhrAdapter, ehr: FakeEhr) -> None:
         for plan in self.every_plan(adapter, ehr):
-            if plan.steps[0].method != "PUT":
+            if not self.changes_an_entry(plan):
                 continue
             before = ehr.resources[plan.target]
             after = self.resource_in(plan)
@@ -485,7 +490,7 @@ class AdapterContract:
             token = adapter.authenticate(plan.steps[0])
             type_name = fhir_type(plan.kind)
             syntax = adapter.settings.scope_syntax  # type: ignore[attr-defined]
-            letter = {"POST": "c", "PUT": "u"}[plan.steps[0].method]
+            letter = "u" if self.changes_an_entry(plan) else "c"
             wanted = f"system/{type_name}.{letter if syntax == 'v2' else 'write'}"
             assert ehr.scopes == [wanted]
             assert token.asked == wanted
@@ -583,7 +588,7 @@ class AdapterContract:
             else:
                 ehr.answer_write(*answer, Location="http://127.0.0.1:9/elsewhere")
             before = len(ehr.writes)
-            with pytest.raises(on_create if step.method == "POST" else on_update) as raised:
+            with pytest.raises(on_update if self.changes_an_entry(plan) else on_create) as raised:
                 sender.submit(step, token=token)
             self.says_nothing_of_the_payload(raised.value)
             assert len(ehr.writes) == before + 1, "sent once"

@@ -33,6 +33,7 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.eclinicalworks import hl7v2, note_message
 from ehr_adapters.vendors.eclinicalworks.numbers import ECW_CODES, NOTE_CODES
+from ehr_adapters.vendors.eclinicalworks.transactions import as_single
 from tests.ehr_adapters.contents import CANARY
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, BASE, FakeEhr
@@ -81,8 +82,9 @@ class EcwFake(FakeEhr):
         sent = json.loads(request.get_data())
         if sent["resourceType"] != "Bundle":
             return super()._write(request)
-        entry = sent["entry"][0]
-        body = response("1", location=f"{entry['resource']['resourceType']}/new-1")
+        [entry] = sent["entry"]
+        url = entry["request"]["url"]
+        body = response("1", location=url if "/" in url else f"{url}/new-1")
         return Response(json.dumps(body), headers={"Content-Type": "application/fhir+json"})
 
 
@@ -151,6 +153,10 @@ class EcwContract(AdapterContract):
         yield fake
         fake.released.set()
 
+    @staticmethod
+    def changes_an_entry(plan: WirePlan) -> bool:
+        return as_single(plan.steps[0]).method == "PUT"
+
     def resource_in(self, plan: WirePlan) -> dict[str, Any]:
         bundle = loads(plan.steps[0].body)
         if plan.steps[0].path:
@@ -209,7 +215,12 @@ class TestEclinicalworks(EcwContract):
                 continue
             assert (step.method, step.path) == ("POST", "")
             [entry] = loads(step.body)["entry"]
-            assert entry["request"] == {"method": "POST", "url": entry["resource"]["resourceType"]}
+            named = entry["resource"]["resourceType"]
+            assert entry["request"] == (
+                {"method": "PUT", "url": f"{named}/{entry['resource']['id']}"}
+                if self.changes_an_entry(plan)
+                else {"method": "POST", "url": named}
+            )
             adapter.submit(step, token=adapter.authenticate(step))
             assert ehr.writes[-1][1].rstrip("?").endswith("/NRTHGA") or BASE in ehr.writes[-1][1]
 

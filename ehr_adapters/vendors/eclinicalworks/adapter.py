@@ -357,7 +357,7 @@ class EcwAdapter(FhirHttpAdapter):
         known = meaning_of(str(facts["vendor_code"]), note=is_note(step))
         if 400 <= reply.status < 500 and reply.status not in {401, 429} and known is not None:
             return _raised(known, facts)
-        return super()._refusal(step, reply, facts)
+        return super()._refusal(as_single(step), reply, facts)
 
     # --- what is there now -----------------------------------------------------------------------
 
