@@ -405,3 +405,31 @@ class TestAllergies:
         sent = json.dumps([{"allergenid": "1", "note": "x"}])
         reply = athena.v1("PUT", place, {"departmentid": "1", "allergies": sent})
         assert (reply.status_code, reply.json()["error"]) == (400, "The data provided is invalid.")
+
+
+class TestMedications:
+    def test_a_list_entry_takes_a_number_and_words_and_is_ended_by_a_date(
+        self, athena: Athena
+    ) -> None:
+        [drug] = athena.v1("GET", "reference/medications", {"searchvalue": "naproxen"}).json()
+        place = f"chart/{athena.number('P1')}/medications"
+        fields = {
+            "departmentid": "1",
+            "medicationid": drug["medicationid"],
+            "unstructuredsig": "1 tablet twice a day",
+            "startdate": "11/20/2026",
+        }
+        number = athena.v1("POST", place, fields).json()["medicationentryid"]
+        assert athena.v1("POST", place, fields | {"medicationid": "1"}).status_code == 400
+        ended = {"departmentid": "1", "stopdate": "11/21/2026", "stopreason": "Nausea"}
+        assert athena.v1("PUT", f"{place}/{number}", ended).json()["success"] is True
+        groups = athena.v1("GET", place, {"departmentid": "1"}).json()["medications"]
+        [shown] = [one for group in groups for one in group if one["medicationentryid"] == number]
+        assert shown["unstructuredsig"] == "1 tablet twice a day"
+        assert [event["type"] for event in shown["events"]] == ["START", "END"]
+        fhir = athena.get(f"MedicationRequest/a-195900.c-{number}").json()
+        assert (fhir["status"], fhir["medicationCodeableConcept"]["coding"][0]["code"]) == (
+            "stopped", "7258",
+        )  # fmt: skip
+        other = f"chart/{athena.number('P2')}/medications/{number}"
+        assert athena.v1("PUT", other, ended).status_code == 404

@@ -100,10 +100,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         "athenahealth",
         "note update",
     ): "its section endpoints change the visit's own note, which is no document that a change can name",
-    **{
-        ("athenahealth", change): "its list takes directions as free words only: not built yet"
-        for change in ("medication create", "medication update", "medication discontinue")
-    },
     ("athenahealth", "order create"): "needs its order types by number: not built yet",
     **{
         ("athenahealth", change): "needs its open slots and types by number: not built yet"

@@ -4,6 +4,7 @@ People, visits and what stands beside a change are read by FHIR R4; what is writ
 interface, and is read back there, where its fields are. Of every entry both ids are kept.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +57,7 @@ from ehr_adapters.vendors.athenahealth import answers, lists, names
 from ehr_adapters.vendors.athenahealth.allergies import ALLERGIES
 from ehr_adapters.vendors.athenahealth.budget import BudgetedClient, budgets
 from ehr_adapters.vendors.athenahealth.cases import CASES
+from ehr_adapters.vendors.athenahealth.medications import MEDICATIONS
 from ehr_adapters.vendors.athenahealth.notes import NOTES
 from ehr_adapters.vendors.athenahealth.problems import PROBLEMS
 from ehr_adapters.vendors.athenahealth.reading import Listed, V1Reader, practice_of, root_of
@@ -80,9 +82,12 @@ DIALECTS: Mapping[str, Dialect] = {
     "vitals": VITALS,
     "task": CASES,
     "allergy": ALLERGIES,
+    "medication": MEDICATIONS,
 }
 # Kinds whose entries are read by FHIR, in whose codes other EHRs and clinical rules speak of them.
-_BY_FHIR = frozenset({"note", "allergy"})
+_BY_FHIR = frozenset({"note", "allergy", "medication"})
+# Under this name the shape of an entry in the proprietary interface travels with what FHIR says of it.
+_TWIN = "twin"
 
 # Everything that is read beside a change. Tokens are few a minute, so that one serves every read.
 _READ_SCOPE = " ".join(
@@ -97,10 +102,12 @@ _ANSWERED_IDS = (
     (r"patients/\d+/documents/clinicaldocument", "clinicaldocumentid", "DocumentReference"),
     (r"patients/\d+/documents/patientcase", "patientcaseid", "Task"),
     (r"chart/\d+/problems(?:/\d+)?", "problemid", "Condition"),
+    (r"chart/\d+/medications(?:/\d+)?", "medicationentryid", "MedicationRequest"),
     (r"chart/encounter/\d+/diagnoses", "diagnosisid", "Condition"),
 )
 _LOOKS: Mapping[str, Callable[[V1Reader, Mapping[str, Any]], dict[str, str]]] = {
     "allergy": names.of_allergy,
+    "medication": names.of_medication,
 }
 _PATH = re.compile(r"v1/(\d{1,12})/([a-z0-9]+(?:/[a-z0-9]+){0,8})")
 _OPEN = frozenset({"OPEN", "REVIEW"})
@@ -218,8 +225,14 @@ class AthenaHealthAdapter(FhirHttpAdapter):
             baseline = self._at_its_place(baseline, reader=reader)
             baseline = self._with_names(baseline, request=request, reader=reader)
             if by_fhir:
-                return baseline
+                return self._with_shape(baseline, request=request, reader=reader)
             return self._with_twins(baseline, request=request, reader=reader)
+
+    def _searched(self, what: str, resource_type: str, *more: Any, **named: Any) -> Any:
+        # The FHIR side keeps the whole list as MedicationRequest, and serves no MedicationStatement.
+        if resource_type == "MedicationStatement":
+            return []
+        return super()._searched(what, resource_type, *more, **named)
 
     def _at_its_place(self, baseline: Baseline, *, reader: V1Reader) -> Baseline:
         """The baseline with the numbers, the department and the state of the visit from the other interface."""
@@ -257,6 +270,23 @@ class AthenaHealthAdapter(FhirHttpAdapter):
         found = look(reader, {**held, **request.content})
         patient = replace(baseline.patient, ids={**baseline.patient.ids, **found})
         return replace(baseline, patient=patient)
+
+    def _with_shape(
+        self, baseline: Baseline, *, request: ReadRequest, reader: V1Reader
+    ) -> Baseline:
+        """The baseline with what the other interface says of a medication that is to be changed."""
+        target = baseline.target
+        if request.kind != "medication" or target is None:
+            return baseline
+        dialect, chart = DIALECTS[request.kind], self._chart(baseline)
+        number = chart.practice.numbers.number_of(target.id)
+        listed = lists.LISTS[request.kind](reader, chart)
+        for entry in self._entries(dialect, listed.entries):
+            if entry.number == number:
+                text = json.dumps(_compared(entry.shape), sort_keys=True)
+                own = {**target.ids, "write": number, _TWIN: text}
+                return replace(baseline, target=replace(target, ids=own))
+        return baseline
 
     def _chart(self, baseline: Baseline) -> Chart:
         patient = baseline.patient.ids if baseline.patient else {}
@@ -347,7 +377,12 @@ class AthenaHealthAdapter(FhirHttpAdapter):
     def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
         """By the FHIR side first: it knows whose entry it is, which the other interface has to be told."""
         seen = super().read_entry(kind=kind, reference=reference, at=at)
-        if seen is None or kind not in DIALECTS or kind == "allergy" or not seen.patient:
+        if (
+            seen is None
+            or kind not in DIALECTS
+            or kind in {"allergy", "medication"}
+            or not seen.patient
+        ):
             return seen
         return self._read_twin(kind, seen.patient, reference, at=at)
 
@@ -397,6 +432,8 @@ class AthenaHealthAdapter(FhirHttpAdapter):
         target = baseline.target if change.rule.needs_target else None
         twin = target if change.kind not in _BY_FHIR else None
         before = dict(twin.comparable) if twin is not None else {}
+        if target is not None and _TWIN in target.ids:
+            before = json.loads(target.ids[_TWIN])
         try:
             said = dialect.say(
                 change,

@@ -51,7 +51,21 @@ def _allergies(reader: V1Reader, chart: Chart) -> Listed:
     return Listed(entries=[*listed, *([{"nkda": True}] if denied else [])], pages=1)
 
 
+def _medications(reader: V1Reader, chart: Chart) -> Listed:
+    """The medication list; entries of one drug may lie together in a list of their own."""
+    place = f"chart/{chart.patient}/medications"
+    found = reader.one(place, [("departmentid", chart.department)]) or {}
+    listed = [
+        one
+        for each in found.get("medications") or ()
+        for one in (each if isinstance(each, list) else [each])
+        if isinstance(one, dict)
+    ]
+    return Listed(entries=listed, pages=1)
+
+
 LISTS: Mapping[str, Lister] = {
+    "medication": _medications,
     "allergy": _allergies,
     "task": _cases,
     "note": _documents,

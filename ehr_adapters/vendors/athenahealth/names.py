@@ -47,7 +47,7 @@ def words_of(code: Mapping[str, Any]) -> str:
 def of_allergy(reader: V1Reader, content: Mapping[str, Any]) -> dict[str, str]:
     """The numbers of the substance, of each reaction and of the severities."""
     substance = content.get("substance")
-    found = {}
+    found: dict[str, str] = {}
     if isinstance(substance, Mapping) and words_of(substance):
         words = words_of(substance)
         listed = reader.get("reference/allergies", [("searchvalue", words)])

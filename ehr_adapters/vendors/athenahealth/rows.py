@@ -18,6 +18,7 @@ _PROBLEMS = "athenahealth API, Problems; Encounter Diagnoses"
 _VITALS = "athenahealth API, Vitals (Encounters)"
 _CASES = "athenahealth API, Document Type Patient Case"
 _ALLERGIES = "athenahealth API, Allergy"
+_MEDICATIONS = "athenahealth API, Medications"
 _ENDPOINTS = "athenahealth API, list of all endpoints"
 
 PLACES = {
@@ -191,6 +192,23 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
                 **bounds,
             )
             for interaction in ("create", "update")
+        ),
+        *(
+            Capability(
+                kind="medication",
+                interaction=interaction,
+                transport="athenahealth API, form",
+                finality=Finality.FILED,
+                find=FindMethod.MATCH if interaction == "create" else FindMethod.TARGET,
+                retry=RetryClass.S4 if interaction == "create" else RetryClass.S3,
+                # Written by form, read by FHIR: the search compares it in its own interface.
+                read_back_by_id=False,
+                not_carried=("/indication", "/taken", "/encounter", "/sensitivity"),
+                length_caps=(("/note", settings.problem_note_cap),),
+                source=_MEDICATIONS,
+                **bounds,
+            )
+            for interaction in ("create", "update", "discontinue")
         ),
         # The one thing that the FHIR side takes.
         Capability(
