@@ -14,7 +14,7 @@ from intents.models import Intent, PolicyVerdict
 from intents.pipeline import review, screening, worklist
 from intents.pipeline.screening import BESIDE, Freshness
 
-SCOPES = ("MedicationRequest", "MedicationStatement", "ServiceRequest", "AllergyIntolerance", "Communication")  # fmt: skip
+SCOPES = ("Observation", "MedicationRequest", "MedicationStatement", "ServiceRequest", "AllergyIntolerance", "Communication")  # fmt: skip
 ORAL = {"system": SNOMED, "code": "26643006"}
 DAILY = {"times": 1, "per": 1, "unit": "d"}
 TEXT = "Clinician: We agreed on this today, as I said before: {words}.\n"
@@ -258,6 +258,15 @@ class TestAMedicineThatIsStopped:
         )
         assert (intent.state, rules(intent)) == (State.REJECTED, ["MED-02"])
 
+    def test_a_refill_for_somebody_who_died(self, prescribing):
+        drug = rx("17767", "amlodipine")
+        intent = send(
+            prescribing, "order", an_order(drug, "5"), patient="P16", words="amlodipine 5 mg"
+        )
+        assert intent.state in (State.REJECTED, State.HELD)
+        assert "patient-deceased" in codes(intent, holds=True)
+        assert "GATE-05" in rules(intent)
+
 
 class TestAMedicineForTwoPeople:
     def test_metformin_at_an_egfr_under_30(self, prescribing):
@@ -313,6 +322,51 @@ class TestAMessageToAProxy:
         )
         assert (intent.state, intent.rejected_by) == (State.REJECTED, RejectedBy.POLICY)
         assert rules(intent) == ["MSG-03"]
+
+
+class TestNoKnownAllergies:
+    def test_beside_an_active_allergy_is_refused(self, prescribing):
+        content = {
+            "substance": {"system": SNOMED, "code": "716186003"},
+            "category": "environment",
+            "clinical_status": "active",
+            "verification": "confirmed",
+        }
+        said = {"words": "no known allergies", "path": "/substance"}
+        refused = send(prescribing, "allergy", content, patient="P2", **said)
+        assert (refused.state, refused.rejected_by) == (State.REJECTED, RejectedBy.VALIDATION)
+        assert "none-known-beside-active" in codes(refused, severity="error")
+        again = send(prescribing, "allergy", content, patient="P5", **said)
+        assert "duplicate" in codes(again, severity="error")
+
+
+class TestAWeightInTheWrongUnit:
+    def test_of_a_child_is_asked_about(self, prescribing):
+        """Ada weighs 18.2 kg, which is 40 lb."""
+
+        def weighed(value: str, unit: str) -> Intent:
+            reading = {
+                "code": {"system": LOINC, "code": "29463-7"},
+                "value": {"value": value, "unit": unit},
+            }
+            content = {
+                "readings": [reading],
+                "effective_at": prescribing.at.isoformat(timespec="seconds"),
+                "origin": "measured",
+            }
+            return send(
+                prescribing,
+                "vitals",
+                content,
+                patient="P3",
+                words="she weighs 40",
+                path="/readings",
+            )
+
+        wrong, right = weighed("40", "kg"), weighed("40", "[lb_av]")
+        assert rules(wrong) == rules(right) == ["VITALS-02"]
+        assert codes(wrong, needs_decision=True) == {"weight-differs"}
+        assert codes(right, needs_decision=True) == set()
 
 
 class TestAWarningTakenAway:
@@ -385,6 +439,19 @@ def may_decide(clinic: Any, intent: Intent, who: str) -> bool:
     return worklist.may_decide(intent, clinic.person(who))
 
 
+def become_allergic(clinic: Any, patient: str) -> None:
+    """A colleague records an allergy to penicillin."""
+    who = clinic.patient(patient)["patient"]
+    allergy = {
+        "resourceType": "AllergyIntolerance",
+        "clinicalStatus": {"coding": [{"code": "active"}]},
+        "verificationStatus": {"coding": [{"code": "confirmed"}]},
+        "code": {"coding": [rx("70618", "penicillin")]},
+        "patient": {"reference": f"Patient/{who}"},
+    }
+    clinic.practice.lever("add_resource", vendor="generic", patient=patient, resource=allergy)
+
+
 class TestALaterLook:
     """The allergies may change while a prescription waits."""
 
@@ -397,15 +464,7 @@ class TestALaterLook:
         assert intent.state == State.PENDING_APPROVAL, intent.reason
         (same,) = screening.refresh(proposal_id=intent.proposal_id, at=prescribing.at)
         assert same.freshness is Freshness.UNCHANGED
-        who = prescribing.patient("P5")["patient"]
-        allergy = {
-            "resourceType": "AllergyIntolerance",
-            "clinicalStatus": {"coding": [{"code": "active"}]},
-            "verificationStatus": {"coding": [{"code": "confirmed"}]},
-            "code": {"coding": [rx("70618", "penicillin")]},
-            "patient": {"reference": f"Patient/{who}"},
-        }
-        prescribing.practice.lever("add_resource", vendor="generic", patient="P5", resource=allergy)
+        become_allergic(prescribing, "P5")
         found = screening.fresh_check_intent(intent=intent, at=prescribing.at)
         assert (found.freshness, found.fields) == (Freshness.WHOLE_DIFFERS, (BESIDE,))
         (acted,) = screening.refresh(proposal_id=intent.proposal_id, at=prescribing.at)
@@ -413,3 +472,16 @@ class TestALaterLook:
         held = Intent.objects.get(pk=intent.pk)
         assert held.state == State.HELD
         assert "allergy" in held.reason
+
+    @pytest.mark.req("003-24")
+    def test_at_a_new_allergy_after_the_approval_stops_the_sending(self, prescribing):
+        drug = rx("723", "amoxicillin")
+        intent = send(
+            prescribing, "order", an_order(drug, "500"), patient="P5", words="amoxicillin 500 mg"
+        )
+        prescribing.approve(intent.proposal)
+        become_allergic(prescribing, "P5")
+        prescribing.deliver()
+        held = Intent.objects.get(pk=intent.pk)
+        assert (held.state, held.reason.split(":")[0]) == (State.HELD, "beside-changed")
+        assert prescribing.written(patient="P5", kind="MedicationRequest") == []

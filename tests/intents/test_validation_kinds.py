@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ehr_adapters.canonical.base import ChangeInvalid, parse_change
 from ehr_adapters.contract import Baseline, PatientIdentity, Snapshot
@@ -18,6 +20,7 @@ from tests.unit.charts import (
     allergy,
     amount,
     an_entry,
+    charts,
     code,
     egfr,
     often,
@@ -469,3 +472,25 @@ def test_a_task_that_stands_there_already_is_refused():
     assert "duplicate" in errors(draft, a_chart(held))
     other = an_entry("neighbour", "task", {**draft.content, "due": "2026-11-27"})
     assert errors(draft, a_chart(other)) == {}
+
+
+# --- whatever a chart holds ------------------------------------------------------------------------
+
+DRAFTS = {
+    "medication": lambda: a_draft("medication", LISINOPRIL),
+    "order": lambda: a_draft("order", PRESCRIPTION),
+    "x-ray": lambda: TestAnOrder().xray("7771000"),
+    "allergy": lambda: TestAnAllergy().draft(),
+    "weight": lambda: TestAMeasurement.weighed("40"),
+    "message": lambda: TestAMessage.message("Please book a visit."),
+    "answers": lambda: TestAnswers.answered("several days"),
+    "a changed dose": lambda: a_draft("medication", {"dose": amount("20")}, "update"),
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(draft=st.sampled_from(sorted(DRAFTS)), chart=charts())
+def test_no_chart_makes_the_checks_fail(draft, chart):
+    for finding in check(DRAFTS[draft](), chart):
+        assert finding.code
+        assert finding.diagnostics.endswith((".", "?"))

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hypothesis import strategies as st
+
 from ehr_adapters.contract import Baseline, PatientIdentity, Snapshot, Unreadable
 from intents.pipeline.validation import Draft
 
@@ -17,6 +19,8 @@ ALL = ("allergies", "medications", "problems", "results", "weights", "pregnancy"
 NGOZI = PatientIdentity(
     id="7", family="OKONKWO", given=("Ngozi",), birth_date="1957-03-14", sex="female"
 )
+MALE = PatientIdentity(id="7", family="DASILVA", birth_date="1955-06-16", sex="male")
+ADULT = PatientIdentity(id="7", family="ABDI", birth_date="1984-08-30", sex="female")
 
 _numbers = iter(range(1, 10**9))
 
@@ -127,4 +131,52 @@ def a_draft(
 ) -> Draft:
     return Draft(
         kind=kind, interaction=interaction, content=content, patient_ref="Patient/7", **more
+    )
+
+
+# --- whatever a chart may hold ---------------------------------------------------------------------
+
+_KEYS = st.sampled_from(
+    ["substance", "drug", "code", "system", "display", "value", "unit", "comparator", "status", "dose",
+     "frequency", "times", "per", "low", "high", "readings", "effective_at", "collected_at", "category",
+     "clinical_status", "verification", "criticality", "reactions", "manifestation", "severity", "coding",
+     "medicationCodeableConcept", "contained", "ingredient", "itemCodeableConcept", "basedOn", "reference",
+     "resourceType", "valueQuantity", "valueCodeableConcept", "effectiveDateTime", "as_needed", "replaces",
+     "route", "to", "who", "carries", "body", "subject", "entry", "dosing", "meta", "security", "sensitivity"]
+)  # fmt: skip
+_WORDS = st.sampled_from(
+    ["", "29046", "723", "314076", "http://loinc.org", "98979-8", "29463-7", "82810-3", "active", "final",
+     "2026-11-20", "mg", "10", "1e9", "-1", "NaN", "1/0", "Medication", "penicillin", "prescription", "d",
+     "http://www.nlm.nih.gov/research/umls/rxnorm", "http://snomed.info/sct", "mL/min/{1.73_m2}", "kg"]
+)  # fmt: skip
+_LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), _WORDS, st.text(max_size=8))
+_ANYTHING = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=5)),
+    max_leaves=12,
+)
+CONTENTS = st.dictionaries(_KEYS, _ANYTHING, max_size=8)
+
+
+@st.composite
+def _snapshots(draw: st.DrawFn) -> Snapshot:
+    role = draw(st.sampled_from([*ALL, "neighbour"]))
+    kind = draw(st.sampled_from(["", "allergy", "medication", "result", "vitals", "problem"]))
+    raw = draw(st.one_of(st.none(), _ANYTHING, st.text(max_size=5)))
+    return an_entry(role, kind, draw(CONTENTS), raw=raw)
+
+
+@st.composite
+def charts(draw: st.DrawFn) -> Baseline:
+    return Baseline(
+        read_at=AT,
+        identity=draw(st.sampled_from([None, NGOZI, MALE, ADULT])),
+        target=draw(st.one_of(st.none(), _snapshots())),
+        encounter=draw(st.one_of(st.none(), _snapshots())),
+        neighbourhood=tuple(draw(st.lists(_snapshots(), max_size=4))),
+        contexts=tuple(draw(st.lists(st.sampled_from(ALL), unique=True))),
+        unreadable=tuple(
+            Unreadable(what, draw(st.sampled_from(["x", "too many pages"])), "Not read.")
+            for what in draw(st.lists(st.sampled_from(ALL), unique=True, max_size=2))
+        ),
     )

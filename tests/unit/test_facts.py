@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ehr_adapters.contract import Baseline, PatientIdentity, Snapshot, Unreadable
+from ehr_adapters.contract import Baseline, PatientIdentity, Snapshot
 from intents.pipeline import policy
 from intents.pipeline.clinical import medicines
 from intents.pipeline.clinical.doses import UNKNOWN_DOSES_PER_WEEK
 from intents.pipeline.screening.facts.chart import is_under_18
 from intents.pipeline.screening.facts.content import content_facts
 from tests.unit.charts import (
-    ALL,
+    ADULT,
     AT,
+    CONTENTS,
     ICD,
     LOINC,
+    MALE,
     NGOZI,
     SNOMED,
     a_chart,
@@ -25,6 +27,7 @@ from tests.unit.charts import (
     allergy,
     amount,
     an_entry,
+    charts,
     code,
     egfr,
     often,
@@ -51,8 +54,6 @@ PRESCRIPTION = {
     "route": ORAL,
     "frequency": often(1),
 }
-MALE = PatientIdentity(id="7", family="DASILVA", birth_date="1955-06-16", sex="male")
-ADULT = PatientIdentity(id="7", family="ABDI", birth_date="1984-08-30", sex="female")
 
 
 def facts(
@@ -495,52 +496,6 @@ class TestAge:
 
 # --- whatever a chart holds ------------------------------------------------------------------------
 
-_KEYS = st.sampled_from(
-    ["substance", "drug", "code", "system", "display", "value", "unit", "comparator", "status", "dose",
-     "frequency", "times", "per", "low", "high", "readings", "effective_at", "collected_at", "category",
-     "clinical_status", "verification", "criticality", "reactions", "manifestation", "severity", "coding",
-     "medicationCodeableConcept", "contained", "ingredient", "itemCodeableConcept", "basedOn", "reference",
-     "resourceType", "valueQuantity", "valueCodeableConcept", "effectiveDateTime", "as_needed", "replaces",
-     "route", "to", "who", "carries", "body", "subject", "entry", "dosing", "meta", "security", "sensitivity"]
-)  # fmt: skip
-_WORDS = st.sampled_from(
-    ["", "29046", "723", "314076", "http://loinc.org", "98979-8", "29463-7", "82810-3", "active", "final",
-     "2026-11-20", "mg", "10", "1e9", "-1", "NaN", "1/0", "Medication", "penicillin", "prescription", "d",
-     "http://www.nlm.nih.gov/research/umls/rxnorm", "http://snomed.info/sct", "mL/min/{1.73_m2}", "kg"]
-)  # fmt: skip
-_LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), _WORDS, st.text(max_size=8))
-_ANYTHING = st.recursive(
-    _LEAVES,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=5)),
-    max_leaves=12,
-)
-_CONTENT = st.dictionaries(_KEYS, _ANYTHING, max_size=8)
-
-
-@st.composite
-def _snapshots(draw: st.DrawFn) -> Snapshot:
-    role = draw(st.sampled_from([*ALL, "neighbour"]))
-    kind = draw(st.sampled_from(["", "allergy", "medication", "result", "vitals", "problem"]))
-    raw = draw(st.one_of(st.none(), _ANYTHING, st.text(max_size=5)))
-    return an_entry(role, kind, draw(_CONTENT), raw=raw)
-
-
-@st.composite
-def _charts(draw: st.DrawFn) -> Baseline:
-    return Baseline(
-        read_at=AT,
-        identity=draw(st.sampled_from([None, NGOZI, MALE, ADULT])),
-        target=draw(st.one_of(st.none(), _snapshots())),
-        encounter=draw(st.one_of(st.none(), _snapshots())),
-        neighbourhood=tuple(draw(st.lists(_snapshots(), max_size=4))),
-        contexts=tuple(draw(st.lists(st.sampled_from(ALL), unique=True))),
-        unreadable=tuple(
-            Unreadable(what, draw(st.sampled_from(["x", "too many pages"])), "Not read.")
-            for what in draw(st.lists(st.sampled_from(ALL), unique=True, max_size=2))
-        ),
-    )
-
-
 VALUES = {
     "dose_change": {
         "n/a", "new", "within", "more-than-double", "less-than-half", "other-unit", "unknown",
@@ -552,12 +507,12 @@ VALUES = {
 }  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(["medication", "order", "allergy", "message", "vitals", "task"]),
     interaction=st.sampled_from(["create", "update", "discontinue", "resolve", "cancel"]),
-    content=_CONTENT,
-    chart=_charts(),
+    content=CONTENTS,
+    chart=charts(),
 )
 def test_no_chart_and_no_content_makes_the_facts_fail_or_leave_their_values(
     kind, interaction, content, chart

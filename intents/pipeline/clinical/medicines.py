@@ -187,7 +187,7 @@ class Medicine:
 
 def is_prescription(content: Mapping[str, Any]) -> bool:
     """An order that gives a medicine. A category that nobody knows counts as one: then its drug is asked for."""
-    return content.get("category") not in {
+    return text(content.get("category")) not in {
         "lab", "imaging", "referral", "procedure", "vaccine", "equipment",
     }  # fmt: skip
 

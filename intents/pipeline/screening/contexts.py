@@ -23,6 +23,19 @@ def contexts_of(kind: str) -> tuple[str, ...]:
     return _CONTEXTS.get(kind, _ALWAYS)
 
 
+def contexts_to_look_at_again(kind: str) -> tuple[str, ...]:
+    """Those of them that a later look asks for, while a person waits: what else may have changed is read when
+    the change is checked again."""
+    asked = contexts_of(kind)
+    return _DECISIVE if set(_DECISIVE) <= set(asked) else asked
+
+
+def is_whole(kind: str, baseline: Baseline) -> bool:
+    """Was everything looked for that checking such a change needs?"""
+    looked_for = {*baseline.contexts, *(part.what for part in baseline.unreadable)}
+    return set(contexts_of(kind)) <= looked_for
+
+
 def unread_now(kind: str, *, then: Baseline, now: Baseline) -> bool:
     """Something that the change was checked against could be read then and cannot now."""
     return kind in _CONTEXTS and any(

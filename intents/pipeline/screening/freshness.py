@@ -15,9 +15,14 @@ from ehr_adapters.errors import AdapterError, AdapterMisconfigured, PatientMoved
 from intents.lifecycle import State
 from intents.models import Intent, Proposal, Screening
 from intents.pipeline import gateway
-from intents.pipeline.screening.contexts import changed_beside, contexts_of, unread_now
+from intents.pipeline.screening.contexts import (
+    changed_beside,
+    contexts_to_look_at_again,
+    is_whole,
+    unread_now,
+)
 from intents.pipeline.screening.drafts import encounter_of, own_tags, waiting_for
-from intents.pipeline.screening.examining import examine
+from intents.pipeline.screening.examining import IN_REQUEST, Examined, examine
 from intents.pipeline.screening.filing import Outcomes, hold_moved, load, refile
 from intents.pipeline.screening.stored import baseline_of, plan_of
 from intents.pipeline.validation import Draft, find_duplicate, speaks_of
@@ -111,7 +116,7 @@ def _acted_on(read: FreshRead, *, at: datetime) -> FreshRead:
             how=read.freshness.value,
         )
         return read
-    done = refile(examine(intent=intent, at=at, baseline=read.baseline), intent=intent, at=at)
+    done = refile(_examined_again(intent, read.baseline, at=at), intent=intent, at=at)
     if done.outcome is Outcomes.HELD:
         return FreshRead(
             read.intent_id,
@@ -124,6 +129,14 @@ def _acted_on(read: FreshRead, *, at: datetime) -> FreshRead:
     if done.outcome is Outcomes.UNANSWERED:
         return FreshRead(read.intent_id, Freshness.SILENT, done.sentence)
     return read
+
+
+def _examined_again(intent: Intent, baseline: Baseline | None, *, at: datetime) -> Examined:
+    """With the chart as it was just read, where that was all of it; else it is read once more, as a whole."""
+    whole = baseline is not None and is_whole(intent.change_kind, baseline)
+    if whole:
+        return examine(intent=intent, at=at, baseline=baseline)
+    return examine(intent=intent, at=at, deadline=IN_REQUEST)
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -166,7 +179,7 @@ def _ask(intent: Intent, visit: str, *, at: datetime, deadline: float | None) ->
                 interaction=intent.interaction,
                 encounter_ref=visit,
                 target_ref=intent.target_ref,
-                context=contexts_of(intent.change_kind),
+                context=contexts_to_look_at_again(intent.change_kind),
                 at=at,
                 deadline=deadline,
             )
