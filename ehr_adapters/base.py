@@ -238,7 +238,7 @@ class EhrAdapter(ABC):
                     f"/{name}",
                     f"{field_spec(change.kind, name).label} is changed only where the portal made the entry.",
                 )
-                for name in sorted(change.given & change.own_words)
+                for name in sorted(change.named_fields & change.own_words)
             ]
         named = change.model_dump_canonical().get("amends", target.reference)
         if named != target.reference:
@@ -260,7 +260,7 @@ class EhrAdapter(ABC):
             raise self._cannot(
                 change, [Issue(one.code, one.pointer, one.sentence) for one in misfits]
             )
-        if capability.needs_encounter and "encounter" not in change.given:
+        if capability.needs_encounter and "encounter" not in change.named_fields:
             raise self._cannot(
                 change,
                 [Issue("missing", "/encounter", f"{self.vendor} files this only in a visit.")],

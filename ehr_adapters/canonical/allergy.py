@@ -281,7 +281,7 @@ class Allergy(ChartChange):
         issues += [
             issue
             for issue in _denial_issues(self.applied_to(current))
-            if issue.pointer.removeprefix("/") in self.given
+            if issue.pointer.removeprefix("/") in self.named_fields
         ]
         return tuple(issues)
 

@@ -232,7 +232,7 @@ class Appointment(ChartChange):
     def applied_to(self, current: Mapping[str, Any]) -> dict[str, Any]:
         """As for every kind; another time without a slot of its own leaves the slot that was held."""
         after = super().applied_to(current)
-        if {"start", "minutes"} & self.given and "slot" not in self.given:
+        if {"start", "minutes"} & self.named_fields and "slot" not in self.named_fields:
             after.pop("slot", None)
         return after
 

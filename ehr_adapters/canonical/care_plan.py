@@ -222,7 +222,7 @@ class CarePlan(ChartChange):
     def applied_to(self, current: Mapping[str, Any]) -> dict[str, Any]:
         """As for every kind; the end of a period leaves its beginning as it is."""
         after = super().applied_to(current)
-        if "period" in self.given:
+        if "period" in self.named_fields:
             after["period"] = {**(current.get("period") or {}), **after["period"]}
         return after
 

@@ -241,7 +241,7 @@ class ChartChange(BaseModel):
         return self.rules[self.interaction]
 
     @property
-    def given(self) -> frozenset[str]:
+    def named_fields(self) -> frozenset[str]:
         """The names of the fields that this change says something about."""
         return frozenset(self.model_fields_set - {"interaction"})
 
@@ -254,7 +254,7 @@ class ChartChange(BaseModel):
         missing = {
             n: v
             for n, v in portal_fields.items()
-            if v is not None and n in self.rule.allowed and n not in self.given
+            if v is not None and n in self.rule.allowed and n not in self.named_fields
         }
         if not missing:
             return self
@@ -348,6 +348,7 @@ def _models() -> dict[str, type[ChartChange]]:
     from ehr_adapters.canonical.allergy import Allergy
     from ehr_adapters.canonical.appointment import Appointment
     from ehr_adapters.canonical.care_plan import CarePlan
+    from ehr_adapters.canonical.demographics import Demographics
     from ehr_adapters.canonical.encounter import Encounter
     from ehr_adapters.canonical.medication import Medication
     from ehr_adapters.canonical.message import Message
@@ -375,6 +376,7 @@ def _models() -> dict[str, type[ChartChange]]:
             CarePlan,
             Questionnaire,
             Encounter,
+            Demographics,
         )
     }
 

@@ -13,6 +13,7 @@ from ehr_adapters.canonical.declaration import ChangeInvalid, ChangeIssue, Chart
 from ehr_adapters.canonical.r4.allergy import ALLERGY
 from ehr_adapters.canonical.r4.appointment import APPOINTMENT
 from ehr_adapters.canonical.r4.care_plan import CARE_PLAN
+from ehr_adapters.canonical.r4.demographics import DEMOGRAPHICS
 from ehr_adapters.canonical.r4.encounter import ENCOUNTER
 from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
@@ -65,6 +66,7 @@ _TRANSLATIONS: Mapping[str, Translation] = {
     "care_plan": CARE_PLAN,
     "questionnaire": QUESTIONNAIRE,
     "encounter": ENCOUNTER,
+    "demographics": DEMOGRAPHICS,
 }
 
 

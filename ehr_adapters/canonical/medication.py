@@ -231,8 +231,8 @@ class Medication(ChartChange):
     def drops_reason(self) -> bool:
         """The reason of the old status goes with it: what is taken again needs none."""
         return (
-            "status" in self.given
-            and "status_reason" not in self.given
+            "status" in self.named_fields
+            and "status_reason" not in self.named_fields
             and self.interaction is Interaction.UPDATE
         )
 
@@ -290,12 +290,12 @@ class Medication(ChartChange):
 
     def _left_behind(self, current: Mapping[str, Any]) -> Iterable[ChangeIssue]:
         """What would stand beside the change and say something else."""
-        if not self.given & set(dosing.FIELDS):
+        if not self.named_fields & set(dosing.FIELDS):
             return
         after = self.applied_to(current)
         if (
-            "dose" in self.given
-            and "units_taken" not in self.given
+            "dose" in self.named_fields
+            and "units_taken" not in self.named_fields
             and current.get("units_taken")
             and dosing.dose_ratio(_once(current), _once(after)) != 1
         ):
@@ -304,7 +304,7 @@ class Medication(ChartChange):
                 "contradiction",
                 "“Taken as” would stand beside another dose: say it as well, or take it away.",
             )
-        if "sig_text" not in self.given and current.get("sig_text"):
+        if "sig_text" not in self.named_fields and current.get("sig_text"):
             for issue in dosing.issues(after):
                 if issue.pointer == "/sig_text" and issue.code == "contradiction":
                     yield ChangeIssue(

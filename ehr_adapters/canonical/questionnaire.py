@@ -233,14 +233,14 @@ class Questionnaire(ChartChange):
             for one in current.get("answers") or ()
             if one.get("question")
         }
-        if "answers" in self.given:
+        if "answers" in self.named_fields:
             after["answers"] = [
                 one
                 if one.get("question") or one["link_id"] not in asked
                 else {**one, "question": asked[one["link_id"]]}
                 for one in after["answers"]
             ]
-        if "answers" in self.given and "score" not in self.given:
+        if "answers" in self.named_fields and "score" not in self.named_fields:
             after.pop("score", None)
         return after
 

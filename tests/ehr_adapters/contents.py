@@ -641,6 +641,78 @@ encounter_create = _optional(
     },
 )
 
+names = st.text("ABCÉabcdeéß-'", min_size=2, max_size=12).filter(
+    lambda value: any(c.isalpha() for c in value)
+)
+_numbers = st.integers(1000, 9_999_999).map(str)
+phones = st.lists(
+    _optional({"number": _numbers}, {"use": st.sampled_from(["home", "work", "mobile"])}),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda one: one["number"],
+)
+contact_data = {
+    "phone": phones,
+    "email": st.sampled_from(["ngozi@clinic.example", "n.o@post.example"]),
+    "address": _optional(
+        {"city": line},
+        {
+            "lines": st.lists(line, min_size=1, max_size=2).map("\n".join),
+            "state": line.map(lambda value: value[:100]),
+            "postal_code": _numbers,
+            "country": line.map(lambda value: value[:100]),
+        },
+    ),
+    "language": st.sampled_from(["en", "es-MX", "fr"]),
+    "contacts": st.lists(
+        _optional({"name": names}, {"relationship": line, "phone": _numbers}),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda one: one["name"],
+    ),
+}
+identity_data = {
+    "family": names,
+    "given": names,
+    "birth_date": dates,
+    "sex": st.sampled_from(["female", "male", "other", "unknown"]),
+}
+previous_names = st.lists(
+    _optional({"family": names}, {"given": names}),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda one: (one["family"], one.get("given")),
+)
+numbers = st.lists(
+    _optional({"value": _numbers}, {"system": st.just("urn:clinic:other")}),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda one: (one["value"], one.get("system")),
+)
+demographics_create = _optional(
+    identity_data,
+    {
+        **contact_data,
+        "previous_names": previous_names,
+        "identifiers": numbers,
+        "sensitivity": sensitivity,
+    },
+)
+demographics_update = _optional(
+    {},
+    {
+        **identity_data,
+        **contact_data,
+        "phone": st.one_of(st.none(), phones),
+        "email": st.one_of(st.none(), contact_data["email"]),
+        "contacts": st.one_of(st.none(), contact_data["contacts"]),
+        "previous_names": previous_names,
+        "identifiers": numbers,
+        "deceased": st.one_of(st.booleans(), dates),
+        "sensitivity": sensitivity,
+    },
+).filter(bool)
+
 CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("note", "create"): note_create,
     ("note", "update"): note_update,
@@ -669,6 +741,8 @@ CONTENTS: dict[tuple[str, str], st.SearchStrategy[dict[str, Any]]] = {
     ("care_plan", "update"): care_plan_update,
     ("care_plan", "discontinue"): st.just({"period": {"end": "2026-12-01"}}),
     ("encounter", "create"): encounter_create,
+    ("demographics", "create"): demographics_create,
+    ("demographics", "update"): demographics_update,
     ("questionnaire", "create"): questionnaire_create,
     ("questionnaire", "amend"): questionnaire_amend,
     ("allergy", "create"): allergy_create,
@@ -795,6 +869,17 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "end": "2026-11-20T08:42:00-06:00",
         "provider": "Practitioner/pr-1",
         "reason": CANARY,
+    },
+    ("demographics", "create"): {
+        "family": CANARY,
+        "given": "Ngozi Ada",
+        "birth_date": "1957-03-14",
+        "sex": "female",
+    },
+    ("demographics", "update"): {
+        "phone": [{"number": "+1 555 0142", "use": "mobile"}],
+        "email": "ngozi@clinic.example",
+        "contacts": [{"name": CANARY, "relationship": "brother", "phone": "555-0190"}],
     },
     ("questionnaire", "create"): {
         "form": {

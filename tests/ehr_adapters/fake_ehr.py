@@ -515,6 +515,7 @@ HELD: dict[str, Callable[[], dict[str, Any]]] = {
     "care_plan": care_plan,
     "questionnaire": questionnaire_response,
     "encounter": encounter,
+    "demographics": patient,
 }
 
 
@@ -555,7 +556,6 @@ class FakeEhr:
         self.resources = {
             f"{r['resourceType']}/{r['id']}": r
             for r in (
-                patient(),
                 *(make() for make in HELD.values()),
                 {"resourceType": "Practitioner", "id": "pr-1", "name": [{"family": "Vela"}]},
             )

@@ -197,7 +197,7 @@ class TestWhatIsSaidToUnity(UnityStage):
     def test_a_partial_date_is_said_to_be_left_out(self, adapter: EhrAdapter) -> None:
         plan = self.plan(adapter, "problem", onset="2026-10")
         assert "/onset" in {remark.pointer for remark in plan.not_carried}
-        assert "onset" not in adapter.parse(plan).given
+        assert "onset" not in adapter.parse(plan).named_fields
 
     def test_an_author_without_an_ehr_user_refuses(self, adapter: EhrAdapter) -> None:
         with pytest.raises(CannotBeCarried):
@@ -241,7 +241,7 @@ class TestWhatIsSaidToUnity(UnityStage):
         @run_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         def holds(content: dict[str, Any]) -> None:
             change = parse_change(kind, "create", narrowed(kind, content))
-            drawn.update(change.given)
+            drawn.update(change.named_fields)
             plan = adapter.render(change, tag=TAG, baseline=baseline)
             said = adapter.parse(plan).model_dump_canonical()
             expected = change.applied_to({})

@@ -33,7 +33,7 @@ _DATES = {"onset": "onset", "abatement": "end"}
 def issues(change: ChartChange, *, before: Mapping[str, Any], row: ProblemRow) -> Iterator[Issue]:
     """What of a change the problem list cannot say although it matters: refused, never dropped."""
     after = change.applied_to(before)
-    said = {name for name in change.given if _differs(name, before, after)}
+    said = {name for name in change.named_fields if _differs(name, before, after)}
     if after.get("category") != "problem-list-item" and "category" in said:
         yield Issue(
             "unsupported",
@@ -87,7 +87,7 @@ def unsent(change: ChartChange, *, before: Mapping[str, Any]) -> tuple[Remark, .
     remarks = [
         Remark("not-carried", f"/{name}", sentence)
         for name, sentence in UNSENT.items()
-        if name in change.given and _differs(name, before, after)
+        if name in change.named_fields and _differs(name, before, after)
     ]
     for name in _DATES:
         if after.get(name) and not _day(after[name]) and _differs(name, before, after):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ehr_adapters.capabilities import Capability, Finality, FindMethod, RetryClass
-from ehr_adapters.vendors.epic.rows.acts import bounds, by_hand
+from ehr_adapters.vendors.epic.rows.acts import SOURCE_DATE, bounds, by_hand
 
 _TASKS = "Epic's FHIR R4 CapabilityStatement and API list: Task is read, and updated in one workflow only"
 _MESSAGES = "Epic's API list: Communication create is listed for one community workflow, not for patient messages"
@@ -11,6 +11,7 @@ _QUESTIONNAIRES = "Epic QuestionnaireResponse.Create, specification 10023"
 _APPOINTMENTS = "Epic's API list: appointments are booked by the STU3 operation $book only, one slot after a search"
 _CARE_PLANS = "Epic's API list: CarePlan and Goal are read only"
 _ENCOUNTERS = "Epic's API list: Encounter is read only"
+_PATIENTS = "Epic Patient.Create, specification 930: a new record or an existing one, the answer does not say which"
 
 PLACES: dict[str, str] = {
     "task": "In Basket, New Msg, Staff Message or Patient Call with a due date",
@@ -24,6 +25,7 @@ PLACES: dict[str, str] = {
     "care_plan update": "Care Plan activity: open the plan, Edit",
     "care_plan discontinue": "Care Plan activity: open the plan, Discontinue",
     "encounter": "Telephone Call or Patient Outreach encounter: New Encounter",
+    "demographics": "Registration: the patient's Demographics",
     "message": "In Basket, New Msg, Patient Message",
     "task cancel": "In Basket: open the message of the task, Done",
 }
@@ -43,6 +45,16 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         by_hand("care_plan", "update", "change a care plan", source=_CARE_PLANS),
         by_hand("care_plan", "discontinue", "end a care plan", source=_CARE_PLANS),
         by_hand("encounter", "create", "open an encounter", source=_ENCOUNTERS),
+        Capability(
+            kind="demographics",
+            interaction="create",
+            supported=False,
+            sentence="A new patient is registered in Epic: its answer hides whether it made a record or matched one.",
+            degrade=("copy_card",),
+            source=_PATIENTS,
+            source_date=SOURCE_DATE,
+        ),
+        by_hand("demographics", "update", "change a patient's data", source=_PATIENTS),
         # Whether the identifier comes back is not known, so equal answers are a candidate, no proof.
         Capability(
             kind="questionnaire",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ehr_adapters.capabilities import Capability, Finality, RetryClass
-from ehr_adapters.vendors.generic_r4.rows.acts import change, create
+from ehr_adapters.vendors.generic_r4.rows.acts import SOURCE, SOURCE_DATE, change, create
 
 PLACES: dict[str, str] = {
     "task": "the practice's task list",
@@ -11,6 +11,7 @@ PLACES: dict[str, str] = {
     "appointment": "the schedule: the patient's appointments",
     "care_plan": "the patient's care plans",
     "encounter": "the patient's visits",
+    "demographics": "the patient's registration data",
     "message": "a new message in the patient's portal messages",
 }
 
@@ -40,4 +41,15 @@ def rows(settings: Any) -> tuple[Capability, ...]:
         create("questionnaire", **filed),
         change("questionnaire", "amend", **filed),
         create("encounter", **filed),
+        change("demographics", "update", **filed),
+        # A create by way of a match hides which of the two it was, and a draft is about a known patient.
+        Capability(
+            kind="demographics",
+            interaction="create",
+            supported=False,
+            sentence="A new patient is registered in the EHR, where it is seen whether one is there already.",
+            degrade=("copy_card",),
+            source=SOURCE,
+            source_date=SOURCE_DATE,
+        ),
     )
