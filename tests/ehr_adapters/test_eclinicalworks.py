@@ -363,6 +363,22 @@ class TestEclinicalworks(EcwContract):
         telephone = self.sample("encounter", "create")["class"] == "telephone"
         assert ("185317003" in said) == telephone
 
+    def test_a_patients_record_goes_back_with_its_own_labels(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        label = {"system": "urn:x", "code": "VIP"}
+        ehr.resources["Patient/pa-1"]["meta"] = {"versionId": "3", "security": [label]}
+        plan = self.plan(adapter, ehr, "demographics", "update")
+        assert self.resource_in(plan)["meta"]["security"] == [label]
+
+    def test_success_that_names_another_entry_is_none(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        plan = self.plan(adapter, ehr, "demographics", "update")
+        ehr.answer_write(200, response("1", location="Patient/pa-2"))
+        with pytest.raises(UnreadableReply):
+            adapter.submit(plan.steps[0], token=adapter.authenticate(plan.steps[0]))
+
     # --- numbers ---------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from ehr_adapters import registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields
 from ehr_adapters.canonical.codes import ICD10CM
+from ehr_adapters.capabilities import VersionCheck
 from ehr_adapters.contract import WirePlan, comparable_differences
 from ehr_adapters.errors import (
     AdapterError,
@@ -24,7 +25,9 @@ from ehr_adapters.errors import (
     TokenRejected,
     TokenUnavailable,
     UnreadableReply,
+    VersionConflict,
 )
+from ehr_adapters.vendors.eclinicalworks.transactions import as_single
 from tests.ehr_adapters.practice import Practice, fresh_practice, practice
 from tests.ehr_adapters.stage import Stage
 
@@ -275,6 +278,48 @@ class TestWhatIsFiled:
     def test_is_a_plain_create_for_answers_only(self, ecw: Stage) -> None:
         assert plan_of(ecw, "questionnaire").steps[0].path == "QuestionnaireResponse"
         assert plan_of(ecw, "encounter").steps[0].path == ""
+
+
+class TestTheRecordOfAPatient:
+    def changed(self, stage: Stage, **content: Any) -> WirePlan:
+        target = f"Patient/{stage.people[stage.who]['patient']}"
+        return stage.change("demographics", target, **content)
+
+    def test_is_changed_whole_by_the_same_door_and_found_by_its_id(self, ecw: Stage) -> None:
+        plan = self.changed(ecw, email="ngozi@clinic.example")
+        single = as_single(plan.steps[0])
+        assert (plan.steps[0].path, single.method, single.path) == ("", "PUT", plan.target)
+        before = ecw.entry("demographics", plan.target)
+        assert ecw.send(plan) == plan.target
+        assert ecw.held(plan) == [plan.target]
+        after = ecw.entry("demographics", plan.target)
+        assert changed_fields("demographics", before.canonical, after.canonical) == ("email",)
+        assert comparable_differences(plan.comparable, after.comparable) == ()
+
+    def test_is_not_checked_for_a_colleagues_change(self, ecw: Stage) -> None:
+        plan = self.changed(ecw, email="ngozi@clinic.example")
+        capability = ecw.adapter.capabilities.get("demographics", "update")
+        assert capability.version_check is VersionCheck.NONE
+        assert capability.whole_resource
+        assert plan.steps[0].header("If-Match") == ""
+
+    @pytest.mark.parametrize(
+        ("fault", "branch"),
+        [
+            ("stale-version", VersionConflict),
+            ("conflict", AlreadyThere),
+            ("drop-after-commit", ConnectionLost),
+            ("no-id", UnreadableReply),
+            ("rate-limited", RateLimited),
+        ],
+    )
+    def test_each_fault_becomes_its_branch(
+        self, ecw: Stage, fault: str, branch: type[AdapterError]
+    ) -> None:
+        plan = self.changed(ecw, email="ngozi@clinic.example")
+        ecw.practice.fault(fault, vendor=VENDOR, method="POST", path="^Patient/")
+        with pytest.raises(branch):
+            ecw.send(plan)
 
 
 class TestWhatIsSent:

@@ -173,8 +173,10 @@ class EcwAdapter(FhirHttpAdapter):
     ) -> FhirForm:
         form = super()._to_fhir(change, patient=patient, tag=tag, current=current)
         resource = dict(form.resource)
-        # No interface reads a label.
+        # No interface reads a label; those that an entry has go back as they came.
         resource.pop("meta", None)
+        if current is not None and "meta" in current:
+            resource["meta"] = current["meta"]
         content = change.model_dump_canonical()
         uncarried = [*form.uncarried, *contents.left_out(change.kind, resource)]
         if content.get("sensitivity", "normal") != "normal":
