@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from ehr_adapters.canonical.codes import LOINC, SNOMED
 from ehr_adapters.canonical.declaration import (
@@ -29,7 +29,6 @@ from ehr_adapters.canonical.types import (
     Part,
     SingleLine,
     Text,
-    WholeNumber,
 )
 
 COMMENT_LENGTH = 2000
@@ -41,8 +40,8 @@ class OutsideDocument(Part):
 
     source: Annotated[SingleLine, Column(label="Document", control=Control.LINE, max_length=200)]
     page: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=9999)],
-        Column(label="Page", control=Control.LINE, lead="page"),
+        Annotated[StrictInt, Field(ge=1, le=9999)],
+        Column(label="Page", control=Control.NUMBER, lead="page"),
     ]
 
 

@@ -122,7 +122,12 @@ def _part_schema(schema: Mapping[str, Any], part: type[Part]) -> dict[str, Any]:
         }
         if column.systems:
             branches = member.pop("anyOf", None) or [{"$ref": member.pop("$ref")}]
-            bare = {"type": "string", "description": "A code of the default system."}
+            bare: dict[str, Any] = {
+                "type": "string",
+                "description": "A code of the default system.",
+            }
+            if column.options:
+                bare["enum"] = list(column.options)
             member |= {"anyOf": [bare, *branches], "x-systems": list(column.systems)}
         if column.units:
             member["x-units"] = list(column.units)
