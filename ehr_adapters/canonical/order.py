@@ -272,6 +272,12 @@ class Order(ChartChange):
     }
 
     @classmethod
+    def not_asked(cls, content: Mapping[str, Any]) -> frozenset[str]:
+        return (
+            frozenset() if content.get("category") == PRESCRIPTION else frozenset(OF_PRESCRIPTIONS)
+        )
+
+    @classmethod
     def fhir_type_of(cls, content: Mapping[str, Any]) -> str:
         return "MedicationRequest" if content.get("category") == PRESCRIPTION else cls.fhir_type
 

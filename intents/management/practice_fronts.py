@@ -15,7 +15,10 @@ Directory = Mapping[str, Any]
 _TEMPLATE = (
     ("Presenting complaint", 1, "History", 228101, "Presenting complaint"),
     ("History", 1, "History", 228102, "History"),
-    ("Background", 1, "History", 228103, "Past medical and family history"),
+    ("Background", 1, "History", 228106, "Subjective"),
+    ("Past medical and family history", 1, "History", 228103, "Past medical and family history"),
+    ("Medication and allergies", 1, "History", 228104, "Medication and allergies"),
+    ("Social history", 1, "History", 228105, "Social history"),
     ("Medication and allergies", 1, "History", 228104, "Medication and allergies"),
     ("Social history", 1, "History", 228105, "Social history"),
     ("Subjective", 1, "History", 228106, "Subjective"),

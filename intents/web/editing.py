@@ -4,16 +4,18 @@ Each field's declaration says its label and control; what the form gives back is
 again, which the pipeline checks as it checks an agent's. Nothing here knows a vendor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
 from ehr_adapters.canonical import codes
-from ehr_adapters.canonical.base import Control, FieldSpec, fields, words
+from ehr_adapters.canonical.base import Control, FieldSpec, fields, kind_model, words
 from intents.web.entry_fields import (
     SEPARATOR,
     STRUCTURED,
+    Together,
     TypedCode,
     code_of,
     key_of,
@@ -24,6 +26,15 @@ from intents.web.entry_fields import (
 
 # Fields that a person does not retype: they say which visit, which note and whose words.
 _FIXED = frozenset({"encounter", "amends", "author", "date", "attachments", "patient_release"})
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Fields that are shown together; `folded`: only when somebody asks for them."""
+
+    title: str
+    fields: tuple[forms.BoundField, ...]
+    folded: bool = False
 
 
 class ChangeForm(forms.Form):
@@ -43,14 +54,19 @@ class ChangeForm(forms.Form):
         self.specs = {
             s.name: s
             for s in fields(kind, interaction)
-            if s.name not in _FIXED and s.control not in {Control.REFERENCE, Control.REFERENCES}
+            if s.name not in _FIXED
+            and s.control not in {Control.REFERENCE, Control.REFERENCES}
+            and (s.name in self.content or s.name not in kind_model(kind).not_asked(self.content))
         }
+        self._together: list[Together] = []
         for name, spec in self.specs.items():
             value = self.content.get(name)
             if spec.control is Control.SECTIONS:
                 self._add_sections(value or [])
             elif spec.control in STRUCTURED:
-                self.fields.update(structured_fields(spec, value))
+                for together in structured_fields(spec, value):
+                    self._together.append(together)
+                    self.fields.update(together.fields)
             else:
                 self.fields[name] = _field(spec, value, known_codes or {})
                 if spec.control is Control.CODES:
@@ -60,6 +76,22 @@ class ChangeForm(forms.Form):
                         label=f"Another code ({names})",
                         help_text="Its words are not known here; the page will say so.",
                     )
+
+    def groups(self) -> Iterator[Group]:
+        """The fields in their order of reading, those of one value together."""
+        member_of = {name: one for one in self._together if one.title for name in one.fields}
+        shown: set[int] = set()
+        for name in self.fields:
+            together = member_of.get(name)
+            if together is None:
+                yield Group("", (self[name],))
+            elif id(together) not in shown:
+                shown.add(id(together))
+                bound = tuple(self[member] for member in together.fields)
+                closed = together.further and not any(
+                    field.errors or field.value() for field in bound
+                )
+                yield Group(together.title, bound, folded=closed)
 
     def _add_sections(self, sections: list[dict[str, Any]]) -> None:
         for index, section in enumerate(sections):
@@ -95,7 +127,7 @@ class ChangeForm(forms.Form):
     def _put(self, out: dict[str, Any], spec: FieldSpec, value: Any) -> None:
         if value is not None:
             out[spec.name] = value
-        elif spec.removable and self.content.get(spec.name) is not None:
+        elif spec.removable and spec.name in self.content:
             out[spec.name] = None
         else:
             out.pop(spec.name, None)
@@ -116,6 +148,11 @@ class ChangeForm(forms.Form):
 
 def _field(spec: FieldSpec, value: Any, known_codes: Mapping[str, str]) -> forms.Field:
     common: dict[str, Any] = {"label": spec.label, "required": spec.required}
+    if isinstance(value, bool):
+        # A yes where a date could stand as well: it is shown and not retyped.
+        return forms.CharField(
+            label=spec.label, required=False, initial="yes" if value else "no", disabled=True
+        )
     match spec.control:
         case Control.CHOICE:
             choices = list(spec.choices)
@@ -184,6 +221,8 @@ def _code_field(
 
 
 def _content(spec: FieldSpec, given: Any, before: Any) -> Any:
+    if isinstance(before, bool):
+        return before
     if given in ("", None, []):
         return None
     match spec.control:

@@ -4,7 +4,9 @@ A quantity is a number and a unit; a structured value has a field for each membe
 for each entry and one empty row for a further one. An emptied row is taken out.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -13,6 +15,7 @@ from ehr_adapters.canonical import codes, units
 from ehr_adapters.canonical.base import Column, Control, FieldSpec
 
 SEPARATOR = "|"
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _COMPARATORS = ("<", "<=", ">=", ">")
 
 
@@ -58,20 +61,29 @@ STRUCTURED = frozenset(
 )
 
 
-def structured_fields(spec: FieldSpec, value: Any) -> Iterator[tuple[str, forms.Field]]:
-    """(name, field) for a quantity, a yes or no, a structured value or a list of them."""
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Fields that belong together: the members of one value. `further`: a row that is not there yet."""
+
+    title: str
+    fields: Mapping[str, forms.Field]
+    further: bool = False
+
+
+def structured_fields(spec: FieldSpec, value: Any) -> Iterator[Together]:
+    """The fields of a quantity, a yes or no, a structured value or each entry of a list of them."""
     if spec.control is Control.PARTS:
-        rows = [*(value or []), {}]
+        rows = list(value or [])
         for index, row in enumerate(rows):
-            yield from _member_fields(
-                spec, row, name=f"{spec.name}-{index}", label=f"{spec.label} {index + 1}"
-            )
+            title = f"{spec.label} {index + 1}" if len(rows) > 1 else spec.label
+            yield Together(title, dict(_member_fields(spec, row, name=f"{spec.name}-{index}")))
+        blank = dict(_member_fields(spec, {}, name=f"{spec.name}-{len(rows)}"))
+        yield Together(f"{spec.label}: add one", blank, further=True)
     elif spec.control is Control.PART:
-        yield from _member_fields(spec, value or {}, name=spec.name, label=spec.label)
+        yield Together(spec.label, dict(_member_fields(spec, value or {}, name=spec.name)))
     else:
-        yield from _plain_fields(
-            spec, value, name=spec.name, label=spec.label, required=spec.required
-        )
+        plain = _plain_fields(spec, value, name=spec.name, label=spec.label, required=spec.required)
+        yield Together("", dict(plain))
 
 
 def structured_value(spec: FieldSpec, cleaned: Mapping[str, Any], before: Any) -> Any:
@@ -89,14 +101,14 @@ def structured_value(spec: FieldSpec, cleaned: Mapping[str, Any], before: Any) -
 
 
 def _member_fields(
-    spec: FieldSpec, value: Mapping[str, Any], *, name: str, label: str
+    spec: FieldSpec, value: Mapping[str, Any], *, name: str
 ) -> Iterator[tuple[str, forms.Field]]:
     for member, column in spec.columns:
         yield from _plain_fields(
             column,
             value.get(member),
             name=f"{name}-{member}",
-            label=f"{label}: {column.label}",
+            label=column.label,
             required=False,
         )
 
@@ -117,6 +129,15 @@ def _plain_fields(
     column: Column | FieldSpec, value: Any, *, name: str, label: str, required: bool
 ) -> Iterator[tuple[str, forms.Field]]:
     match column.control:
+        case Control.QUANTITY if _is_other_than_amount(value):
+            # A result may be a code or words instead of a number.
+            words = words_of(value) if isinstance(value, Mapping) else value
+            yield (
+                name,
+                forms.CharField(
+                    label=label, required=False, initial=words, disabled=True, max_length=400
+                ),
+            )
         case Control.QUANTITY:
             yield from _quantity_fields(column, value, name=name, label=label, required=required)
         case Control.NUMBER:
@@ -185,6 +206,10 @@ def _plain_fields(
             )
 
 
+def _is_other_than_amount(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Mapping) and "code" in value)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -242,6 +267,8 @@ def _plain_value(
     column: Column | FieldSpec, cleaned: Mapping[str, Any], before: Any, *, name: str
 ) -> Any:
     match column.control:
+        case Control.QUANTITY if _is_other_than_amount(before):
+            return before
         case Control.QUANTITY:
             return _quantity_value(cleaned, name=name)
         case Control.NUMBER:
@@ -259,7 +286,7 @@ def _plain_value(
             return before
         case _ if isinstance(before, (Mapping, bool)):
             return before
-        case _ if isinstance(before, int) and str(cleaned[name]).strip().isdigit():
+        case _ if isinstance(before, int) and _WHOLE.fullmatch(str(cleaned[name]).strip()):
             return int(cleaned[name])
         case _:
             return str(cleaned[name]).replace("\r\n", "\n").replace("\r", "\n") or None
