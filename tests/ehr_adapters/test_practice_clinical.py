@@ -1,5 +1,6 @@
 """Allergies, vital signs and results against the practice EHR, over HTTP."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -316,6 +317,15 @@ class TestVitalsOnTheEpicFront:
         found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
         assert [(hit.snapshot.reference, hit.tag) for hit in found.hits] == [(reference, None)]
         assert comparable_differences(plan.comparable, found.hits[0].snapshot.comparable)
+
+    def test_the_comment_with_the_reference_line_fits_epics_254(self, epic: Stage) -> None:
+        cap = dict(epic.adapter.capabilities.get("vitals", "create").length_caps)["/note"]
+        plan = planned(epic, "vitals", "create", weighed(epic, note="x" * cap))
+        [note] = json.loads(plan.steps[0].body)["note"]
+        assert len(note["text"]) == 254
+        assert epic.send(plan)
+        with pytest.raises(CannotBeCarried):
+            planned(epic, "vitals", "create", weighed(epic, note="x" * (cap + 1)))
 
     def test_what_was_never_filed_is_absent(self, epic: Stage) -> None:
         plan = planned(epic, "vitals", "create", weighed(epic))
