@@ -176,6 +176,6 @@ class AmdFake(FakeEhr):
             number = re.search(r"/([0-9]+)/cancel$", request.path)
             told = json.dumps({"id": int(number[1]) if number else 771})
             return Response(told, headers={"Content-Type": "application/json"})
-        held = re.search(rb'<problem id="([^"]+)"', request.get_data())
+        held = re.search(rb'<(?:problem|patient) id="([^"]+)"', request.get_data())
         told = success(f'<entry id="{held[1].decode() if held else "new-1"}"/>')
         return Response(told, headers={"Content-Type": "text/xml; charset=ISO-8859-1"})

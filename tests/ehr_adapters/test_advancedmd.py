@@ -17,6 +17,7 @@ from ehr_adapters import oauth, registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields, fhir_type, parse_change
 from ehr_adapters.canonical.codes import SNOMED
+from ehr_adapters.canonical.demographics import IDENTITY
 from ehr_adapters.capabilities import CapabilitySet, Finality, FindMethod, RetryClass
 from ehr_adapters.contract import ReadRequest, WirePlan
 from ehr_adapters.errors import (
@@ -142,6 +143,11 @@ class AmdContract(AdapterContract):
             return content
         if kind == "care_plan":
             return content | {"status": "active"}
+        if kind == "demographics":
+            reach = {name: one for name, one in content.items() if name not in IDENTITY}
+            if "\n" in ((reach.get("address") or {}).get("lines") or ""):
+                reach["address"] |= {"lines": "1 Road"}
+            return reach | {"email": "other@clinic.example"}
         content.pop("side", None)
         if "verification" in content:
             content["verification"] = "confirmed"
@@ -892,6 +898,53 @@ class TestAdvancedMd(AmdContract):
                 baseline=baseline,
             )
         assert [one.pointer for one in refused.value.issues] == ["/status"]
+
+    # --- patients ----------------------------------------------------------------------------------
+
+    def test_contact_data_is_sent_and_who_somebody_is_never(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        baseline = self.baseline(adapter, ehr, "demographics", "update")
+        content = {
+            "phone": [
+                {"number": "555-0142", "use": "home"},
+                {"number": "555-0143", "use": "mobile"},
+            ],
+            "email": "a@b.example",
+            "address": {"lines": "1 Road", "city": "Town", "country": "US"},
+            "language": "es",
+        }
+        plan = adapter.render(
+            parse_change("demographics", "update", content), tag=TAG, baseline=baseline
+        )
+        row = messages.sent(plan.steps[0].body).find("patient")
+        assert row is not None
+        assert row.attrib == {
+            "id": "pa-1",
+            "email": "a@b.example",
+            "homephone": "555-0142",
+            "address1": "1 Road",
+            "city": "Town",
+            "state": "",
+            "zip": "",
+        }
+        assert {one.pointer for one in plan.not_carried} == {"/phone", "/address", "/language"}
+        for name, value in (("family", "Other"), ("birth_date", "1957-04-13"), ("deceased", True)):
+            with pytest.raises(CannotBeCarried) as refused:
+                adapter.render(
+                    parse_change("demographics", "update", content | {name: value}),
+                    tag=TAG,
+                    baseline=baseline,
+                )
+            assert [one.pointer for one in refused.value.issues] == [f"/{name}"]
+
+    def test_what_is_left_with_nothing_to_send_is_refused(
+        self, adapter: EhrAdapter, ehr: FakeEhr
+    ) -> None:
+        baseline = self.baseline(adapter, ehr, "demographics", "update")
+        change = parse_change("demographics", "update", {"language": "es"})
+        with pytest.raises(CannotBeCarried):
+            adapter.render(change, tag=TAG, baseline=baseline)
 
     # --- faults ------------------------------------------------------------------------------------
 

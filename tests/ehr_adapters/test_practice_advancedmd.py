@@ -96,6 +96,25 @@ class TestEveryInteraction:
         assert "BP >= 140 & rising <fast>" in said["sections"][0]["text"]
 
 
+class TestPatients:
+    def test_contact_data_is_changed_and_the_rest_stays(self, amd: AmdStage) -> None:
+        target = f"Patient/{amd.people['P1']['patient']}"
+        for content in (
+            {"phone": [{"number": "555-0999", "use": "home"}], "email": "n@okonkwo.example"},
+            {"address": {"lines": "2 New Street", "city": "Northgate", "postal_code": "00418"}},
+            {"email": None},
+        ):
+            plan = amd.change("demographics", target, **content)
+            assert amd.send(plan) == target
+            entry = amd.entry("demographics", target)
+            assert comparable_differences(plan.comparable, entry.comparable) == ()
+            said = amd.adapter.parse(plan).model_dump_canonical()
+            assert changed_fields("demographics", said, entry.canonical) == ()
+            assert amd.held(plan) == [target]
+        assert entry.canonical["family"] == "OKONKWO"
+        assert entry.canonical["phone"] == [{"number": "555-0999", "use": "home"}]
+
+
 class TestCarePlans:
     def test_a_plan_is_filed_and_found_by_its_title(self, amd: AmdStage) -> None:
         content = {

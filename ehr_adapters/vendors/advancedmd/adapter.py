@@ -50,6 +50,7 @@ from ehr_adapters.vendors.advancedmd import (
     appointment,
     budget,
     care_plan,
+    demographics,
     messages,
     note,
     problem,
@@ -59,6 +60,13 @@ from ehr_adapters.vendors.advancedmd.faults import error_of
 from ehr_adapters.vendors.advancedmd.messages import NotAMessage
 from ehr_adapters.vendors.advancedmd.reading import AdvancedMdReading
 from ehr_adapters.vendors.advancedmd.saying import Said
+
+# What an action's answer names, where it is no problem.
+_TYPES: Mapping[str, str] = {
+    note.ADD: "DocumentReference",
+    care_plan.ADD: "CarePlan",
+    demographics.UPDATE: "Patient",
+}
 
 
 class AdvancedMdAdapter(AdvancedMdReading):
@@ -115,6 +123,8 @@ class AdvancedMdAdapter(AdvancedMdReading):
                 issues = [*problem.issues(change, before=before, row=self.settings.problem_row)]
             case "care_plan":
                 issues = [*care_plan.issues(change)]
+            case "demographics":
+                issues = [*demographics.issues(change, before=target.canonical if target else {})]
             case _:
                 issues = [*self._appointment_issues(change, patient=patient, number=number)]
         if issues:
@@ -142,6 +152,10 @@ class AdvancedMdAdapter(AdvancedMdReading):
                     )
                 case "care_plan":
                     return care_plan.write(change, reference=identity, patient=patient)
+                case "demographics":
+                    return demographics.write(
+                        change, reference=identity, patient=patient, target=target
+                    )
             return appointment.write(
                 change,
                 settings=self.settings,
@@ -195,6 +209,9 @@ class AdvancedMdAdapter(AdvancedMdReading):
         root = messages.sent(plan.steps[0].body)
         if plan.kind == "care_plan":
             return care_plan.said(root)
+        if plan.kind == "demographics":
+            changed = {**kept, **demographics.said(root, kept=kept)}
+            return {name: value for name, value in changed.items() if value is not None}
         if plan.kind == "note":
             content = note.said(root, settings=self.settings, zone=self._zone)
             return content | ({"encounter": plan.encounter} if root.get("visitid") else {})
@@ -343,11 +360,10 @@ class AdvancedMdAdapter(AdvancedMdReading):
     def _named_reference(self, step: WireRequest, ids: tuple[str, ...]) -> str | None:
         """ "Type/id" of the entry that a success names, "" where it names none that the FHIR side would know,
         None where it names another one than was to be changed."""
-        type_name = {note.ADD: "DocumentReference", care_plan.ADD: "CarePlan"}.get(
-            step.label, "Condition"
-        )
-        ours = messages.sent(step.body).find("problem")
-        target = ours.get("id", "") if ours is not None else ""
+        type_name = _TYPES.get(step.label, "Condition")
+        root = messages.sent(step.body)
+        entries = (root.find("problem"), root.find("patient"))
+        target = next((one.get("id", "") for one in entries if one is not None), "")
         if target and ids and ids != (target,):
             return None
         named = target or (ids[0] if len(ids) == 1 else "")

@@ -304,8 +304,11 @@ class AdvancedMdReading(FhirHttpAdapter):
         )
 
     def _comparable(self, resource: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
-        """As for every FHIR server; times are compared as moments, for messages carry local ones."""
+        """As for every FHIR server; times are compared as moments, for messages carry local ones, and numbers
+        and addresses to reach somebody in any order."""
         value: dict[str, Any] = _in_utc(super()._comparable(resource, kind=kind))
+        if isinstance(value.get("telecom"), list):
+            value["telecom"] = sorted(value["telecom"], key=repr)
         return value
 
     def _heard(self, plan: WirePlan) -> dict[str, Any]:

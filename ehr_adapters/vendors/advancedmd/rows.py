@@ -49,6 +49,7 @@ _WHY: dict[str, str] = {
     "problem entered-in-error": "AdvancedMD offers no way to mark a problem as an error from outside.",
     "care_plan update": "AdvancedMD's Health Watcher replaces a plan as a whole, and what it holds cannot be read.",
     "care_plan discontinue": "AdvancedMD offers no way to end a plan of its Health Watcher from outside.",
+    "demographics create": "Matching or creating a patient is AdvancedMD's own affair.",
     "appointment update": "AdvancedMD has no way to move an appointment from outside: book another one, then cancel this one.",
     "encounter": "AdvancedMD takes a visit from outside by its date alone: how and when it took place would be lost.",
     "vitals": "AdvancedMD takes vital signs from outside only as a field of a note.",
@@ -62,6 +63,7 @@ def rows(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
         *_problems(settings),
         *_appointments(settings),
         *_care_plans(settings),
+        *_demographics(settings),
     )
     told = {row.key for row in known}
     return (
@@ -225,6 +227,27 @@ def _care_plans(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
                 "/activities",
             ),
             server_owned=("identifier", "created", "author", "category", "text"),
+            **_bounds(settings),
+        ),
+    )
+
+
+def _demographics(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
+    return (
+        Capability(
+            kind="demographics",
+            interaction="update",
+            finality=Finality.FILED,
+            find=FindMethod.TARGET,
+            retry=RetryClass.S3,
+            not_carried=(
+                "/phone",
+                "/address",
+                "/language",
+                "/contacts",
+                "/previous_names",
+                "/sensitivity",
+            ),
             **_bounds(settings),
         ),
     )

@@ -248,10 +248,55 @@ def _add_plans(call: Call, message: Message) -> Done:
     return {"hmplanlist": {"hmplan": [{"@id": row.fhir_id} for row in filed]}}, filed
 
 
+# --- practice management -----------------------------------------------------------------------------------
+
+
+def _update_patient(call: Call, message: Message) -> Done:
+    row = _one(message, "patient")
+    held = charts.find(vendor=VENDOR, type="Patient", fhir_id=str(row.get("@id", "")))
+    if held is None or held.removed:
+        raise Fault(1010, "The patient was not found.")
+    content = charts.content_of(held)
+    telecom = list(content.get("telecom") or [])
+    for name, like in (
+        ("homephone", {"system": "phone", "use": "home"}),
+        ("email", {"system": "email"}),
+    ):
+        if f"@{name}" not in row:
+            continue
+        telecom = [one for one in telecom if not like.items() <= one.items()]
+        if row[f"@{name}"]:
+            telecom.append({**like, "value": row[f"@{name}"]})
+    if telecom:
+        content["telecom"] = telecom
+    else:
+        content.pop("telecom", None)
+    _put_address(content, row)
+    content = call.spoiler.alter(content) if call.spoiler else content
+    charts.revise(row=held, resource=content, author=call.author, at=call.at)
+    return {"patient": {"@id": held.fhir_id}}, [held]
+
+
+def _put_address(content: Tree, row: Tree) -> None:
+    address = dict(next(iter(content.get("address") or []), {"use": "home"}))
+    for name, element in (("city", "city"), ("state", "state"), ("zip", "postalCode")):
+        if row.get(f"@{name}"):
+            address[element] = row[f"@{name}"]
+        elif f"@{name}" in row:
+            address.pop(element, None)
+    if row.get("@address1"):
+        address["line"] = [row["@address1"]]
+    elif "@address1" in row:
+        address.pop("line", None)
+    if set(address) - {"use"}:
+        content["address"] = [address, *(content.get("address") or [])[1:]]
+
+
 ACTIONS: dict[str, Callable[[Call, Message], Done]] = {
     "addehrproblem": _add_problem,
     "updateehrproblem": _update_problem,
     "getehrtemplates": _templates,
     "addehrnote": _add_note,
     "addehrhwplans": _add_plans,
+    "updatepatient": _update_patient,
 }
