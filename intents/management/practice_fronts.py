@@ -19,7 +19,6 @@ _TEMPLATE = (
     ("Past medical and family history", 1, "History", 228103, "Past medical and family history"),
     ("Medication and allergies", 1, "History", 228104, "Medication and allergies"),
     ("Social history", 1, "History", 228105, "Social history"),
-    ("Subjective", 1, "History", 228106, "Subjective"),
     ("Examination and results", 2, "Findings and plan", 228111, "Examination and results"),
     ("Objective", 2, "Findings and plan", 228112, "Objective"),
     ("Assessment", 2, "Findings and plan", 228113, "Assessment"),
