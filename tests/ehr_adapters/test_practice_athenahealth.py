@@ -52,12 +52,17 @@ ASTHMA = {"system": SNOMED, "code": "195967001", "display": "Asthma (disorder)"}
 TAG = Tag("7b0e3c0a-9d0b-4c5e-8a41-5b2c1d0e9f33")
 ROWS = sorted(c.key for c in registry.declared_capabilities("athenahealth") if c.supported)
 NEW = {(kind, interaction) for kind, interaction in ROWS if interaction == "create"}
-TARGETS = {"problem": "ckd", "allergy": "allergy_penicillin", "medication": "metformin"}
+TARGETS = {
+    "problem": "ckd",
+    "allergy": "allergy_penicillin",
+    "medication": "metformin",
+    "demographics": "patient",
+}
 SULFA = {"system": RXNORM, "code": "10180", "display": "sulfamethoxazole"}
 RASH = {"system": SNOMED, "code": "271807003", "display": "Eruption of skin (disorder)"}
 NAPROXEN = {"system": RXNORM, "code": "7258", "display": "naproxen 500 mg tablet"}
 # Kinds whose entries are read by FHIR: they hold more than the other interface speaks of.
-BY_FHIR = {"allergy", "medication"}
+BY_FHIR = {"allergy", "medication", "demographics"}
 # What athenaOne is asked for by name before anything is rendered.
 NAMED = {
     "medication": {"drug": NAPROXEN},
@@ -76,6 +81,15 @@ def admissible(kind: str, content: dict[str, Any], *, at: datetime) -> dict[str,
         out["effective_at"] = (at - timedelta(minutes=2)).replace(second=second).isoformat()
     if "owner" in out:
         out["owner"] = "Practitioner/a-195900.c-1234567"
+    if kind == "demographics":
+        known = {"email", "language", "contacts", "sensitivity"}
+        out = {name: value for name, value in out.items() if name in known and value is not None}
+        if len(out.get("email", "")) > 50:
+            del out["email"]
+        if content.get("phone"):
+            out["phone"] = [content["phone"][0] | {"use": "home"}]
+            out["phone"][0]["number"] = out["phone"][0]["number"][:20].strip()
+        return out
     if kind == "medication":
         is_ended = {"end", "status_reason"} <= set(out) <= {"end", "status_reason", "note"}
         if is_ended:
@@ -197,6 +211,8 @@ class AthenaStage(Stage):
         return self.looked_up(kind, "create", "", content)
 
     def seeded(self, name: str) -> str:
+        if name == "patient":
+            return f"Patient/{self.people[self.who]['patient']}"
         return self.people[self.who]["entries"][name]
 
     def found(self, plan: WirePlan) -> Any:
@@ -400,6 +416,27 @@ class TestWhatItSays:
                 end="2026", status_reason="Nausea",
             )  # fmt: skip
         assert refused.value.issues
+
+    def test_contact_data_goes_by_field_and_identity_never(self, athena: AthenaStage) -> None:
+        target = athena.seeded("patient")
+        phones = [
+            {"number": "555-0199", "use": "home"},
+            {"number": "555-0200", "use": "mobile"},
+        ]
+        plan = athena.change("demographics", target, phone=phones, email="n.okonkwo@mail.example")
+        assert athena.send(plan) == target
+        [hit] = athena.found(plan).hits
+        assert athena.differences(plan, hit.snapshot) == []
+        assert hit.snapshot.canonical["address"]["lines"] == "14 Larkfield Road"
+        for content in (
+            {"family": "OTHER"},
+            {"email": None},
+            {"phone": [{"number": "555-0200", "use": "work"}]},
+            {"phone": [{"number": "5" * 21, "use": "home"}, phones[1]]},
+            {"address": {"city": "Elsewhere"}},
+        ):
+            with pytest.raises(CannotBeCarried):
+                athena.change("demographics", target, **content)
 
     def test_a_name_that_is_not_in_the_list_or_not_alone_is_refused(
         self, athena: AthenaStage

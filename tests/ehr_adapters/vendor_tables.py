@@ -106,7 +106,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         for change in ("appointment create", "appointment update", "appointment cancel")
     },
     ("athenahealth", "care_plan update"): "goals of a visit are three texts: not built yet",
-    ("athenahealth", "demographics update"): "not built yet",
     (
         "eclinicalworks",
         "message create",

@@ -57,6 +57,7 @@ from ehr_adapters.vendors.athenahealth import answers, lists, names
 from ehr_adapters.vendors.athenahealth.allergies import ALLERGIES
 from ehr_adapters.vendors.athenahealth.budget import BudgetedClient, budgets
 from ehr_adapters.vendors.athenahealth.cases import CASES
+from ehr_adapters.vendors.athenahealth.contact import CONTACT
 from ehr_adapters.vendors.athenahealth.medications import MEDICATIONS
 from ehr_adapters.vendors.athenahealth.notes import NOTES
 from ehr_adapters.vendors.athenahealth.problems import PROBLEMS
@@ -83,9 +84,10 @@ DIALECTS: Mapping[str, Dialect] = {
     "task": CASES,
     "allergy": ALLERGIES,
     "medication": MEDICATIONS,
+    "demographics": CONTACT,
 }
 # Kinds whose entries are read by FHIR, in whose codes other EHRs and clinical rules speak of them.
-_BY_FHIR = frozenset({"note", "allergy", "medication"})
+_BY_FHIR = frozenset({"note", "allergy", "medication", "demographics"})
 # Under this name the shape of an entry in the proprietary interface travels with what FHIR says of it.
 _TWIN = "twin"
 
@@ -102,6 +104,7 @@ _ANSWERED_IDS = (
     (r"patients/\d+/documents/clinicaldocument", "clinicaldocumentid", "DocumentReference"),
     (r"patients/\d+/documents/patientcase", "patientcaseid", "Task"),
     (r"chart/\d+/problems(?:/\d+)?", "problemid", "Condition"),
+    (r"patients/\d+", "patientid", "Patient"),
     (r"chart/\d+/medications(?:/\d+)?", "medicationentryid", "MedicationRequest"),
     (r"chart/encounter/\d+/diagnoses", "diagnosisid", "Condition"),
 )
@@ -274,9 +277,9 @@ class AthenaHealthAdapter(FhirHttpAdapter):
     def _with_shape(
         self, baseline: Baseline, *, request: ReadRequest, reader: V1Reader
     ) -> Baseline:
-        """The baseline with what the other interface says of a medication that is to be changed."""
+        """The baseline with what the other interface says of the entry that is to be changed."""
         target = baseline.target
-        if request.kind != "medication" or target is None:
+        if request.kind not in {"medication", "demographics"} or target is None:
             return baseline
         dialect, chart = DIALECTS[request.kind], self._chart(baseline)
         number = chart.practice.numbers.number_of(target.id)
@@ -377,12 +380,7 @@ class AthenaHealthAdapter(FhirHttpAdapter):
     def read_entry(self, *, kind: str, reference: str, at: datetime) -> Snapshot | None:
         """By the FHIR side first: it knows whose entry it is, which the other interface has to be told."""
         seen = super().read_entry(kind=kind, reference=reference, at=at)
-        if (
-            seen is None
-            or kind not in DIALECTS
-            or kind in {"allergy", "medication"}
-            or not seen.patient
-        ):
+        if seen is None or kind not in DIALECTS or kind in _BY_FHIR - {"note"} or not seen.patient:
             return seen
         return self._read_twin(kind, seen.patient, reference, at=at)
 

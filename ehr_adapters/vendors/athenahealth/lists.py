@@ -64,7 +64,14 @@ def _medications(reader: V1Reader, chart: Chart) -> Listed:
     return Listed(entries=listed, pages=1)
 
 
+def _patient(reader: V1Reader, chart: Chart) -> Listed:
+    """The patient, as a list of one."""
+    found = reader.one(f"patients/{chart.patient}")
+    return Listed(entries=[found] if found else [], pages=1)
+
+
 LISTS: Mapping[str, Lister] = {
+    "demographics": _patient,
     "medication": _medications,
     "allergy": _allergies,
     "task": _cases,

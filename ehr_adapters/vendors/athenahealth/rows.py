@@ -210,6 +210,18 @@ def _offered(settings: Any) -> tuple[Capability, ...]:
             )
             for interaction in ("create", "update", "discontinue")
         ),
+        Capability(
+            kind="demographics",
+            interaction="update",
+            transport="athenahealth API, form",
+            finality=Finality.FILED,
+            find=FindMethod.TARGET,
+            retry=RetryClass.S3,
+            read_back_by_id=False,
+            not_carried=("/language", "/contacts", "/sensitivity"),
+            source="athenahealth API, Patient",
+            **bounds,
+        ),
         # The one thing that the FHIR side takes.
         Capability(
             kind="questionnaire",

@@ -326,11 +326,16 @@ def _medications(_front: AthenaFront, _call: Call, given: Given) -> Answer:
     return references.searched(references.medications(), given, "medicationid", "medication")
 
 
+def _update_patient(_front: AthenaFront, call: Call, given: Given, number: str) -> Answer:
+    return people.update_patient(call, given, number)
+
+
 _N = r"(\d{1,12})"
 _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "ping", _ping),
     ("GET", "departments", _departments),
     ("GET", f"patients/{_N}", _patient),
+    ("PUT", f"patients/{_N}", _update_patient),
     ("GET", f"chart/encounter/{_N}", _encounter),
     ("POST", f"patients/{_N}/documents/clinicaldocument", documents.create),
     ("GET", f"patients/{_N}/documents/clinicaldocument", documents.listed),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ehr_adapters.sandbox import behaviour, charts
-from ehr_adapters.sandbox.exchange import Answer
+from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.models import SandboxResource
 from ehr_adapters.sandbox.vendors.athenahealth.answers import refused, told
 from ehr_adapters.sandbox.vendors.athenahealth.fields import local, require, spelt_date
@@ -57,7 +57,55 @@ def patient(number: str) -> Answer:
         "primarydepartmentid": HOME,
         "status": "active" if content.get("active", True) else "inactive",
     }
-    return told([shown])
+    return told([shown | _contact(content)])
+
+
+_PHONES = {"home": "homephone", "mobile": "mobilephone", "work": "workphone"}
+
+
+def _contact(content: Mapping[str, Any]) -> dict[str, str]:
+    shown: dict[str, str] = {}
+    for one in content.get("telecom") or []:
+        name = "email" if one["system"] == "email" else _PHONES.get(one.get("use", "home"), "")
+        if name:
+            shown.setdefault(name, one["value"])
+    address = (content.get("address") or [{}])[0]
+    shown |= dict(zip(("address1", "address2"), address.get("line") or [], strict=False))
+    for name, key in (("city", "city"), ("state", "state"), ("zip", "postalCode")):
+        if address.get(key):
+            shown[name] = address[key]
+    return shown
+
+
+def update_patient(call: Call, given: Mapping[str, str], number: str) -> Answer:
+    """PUT /patients/{patientid}: the contact fields sent; the answer is a list of one."""
+    check_department(given)
+    row = patient_row(number, writing=True)
+    content = charts.content_of(row)
+    contact = _contact(content)
+    names = [*_PHONES.values(), "email", "address1", "address2", "city", "state", "zip"]
+    if any(len(given.get(name, "")) > 100 for name in names):
+        raise refused(400, "The data provided is invalid.", detail="A field is too long.")
+    contact |= {name: given[name] for name in names if given.get(name)}
+    phones = [
+        {"system": "phone", "value": contact[name], "use": use}
+        for use, name in _PHONES.items()
+        if name in contact
+    ]
+    mail = [{"system": "email", "value": contact["email"]}] if "email" in contact else []
+    content["telecom"] = [*phones, *mail]
+    old = (content.get("address") or [{"use": "home"}])[0]
+    lines = [contact[name] for name in ("address1", "address2") if name in contact]
+    address = old | ({"line": lines} if lines else {})
+    for name, key in (("city", "city"), ("state", "state"), ("zip", "postalCode")):
+        if name in contact:
+            address[key] = contact[name]
+    content["address"] = [address]
+    content = call.spoiler.alter(content) if call.spoiler else content
+    charts.revise(row=row, resource=content, author=call.author, at=call.at)
+    answer = told([{"patientid": number}])
+    answer.committed.append(f"{row.type}/{row.fhir_id}/_history/{row.version}")
+    return answer
 
 
 def state_of(row: SandboxResource) -> str:
