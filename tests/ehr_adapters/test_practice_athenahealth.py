@@ -232,7 +232,7 @@ class AthenaStage(Stage):
 @pytest.fixture(autouse=True)
 def _nothing_counted_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oauth, "read_tokens", oauth.ReadTokens())
-    monkeypatch.setattr("ehr_adapters.vendors.athenahealth.adapter.budgets", budget.Budgets())
+    monkeypatch.setattr("ehr_adapters.vendors.athenahealth.twins.budgets", budget.Budgets())
 
 
 @pytest.fixture
