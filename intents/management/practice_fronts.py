@@ -15,10 +15,11 @@ Directory = Mapping[str, Any]
 _TEMPLATE = (
     ("Presenting complaint", 1, "History", 228101, "Presenting complaint"),
     ("History", 1, "History", 228102, "History"),
-    ("Background", 1, "History", 228106, "Subjective"),
     ("Past medical and family history", 1, "History", 228103, "Past medical and family history"),
     ("Medication and allergies", 1, "History", 228104, "Medication and allergies"),
     ("Social history", 1, "History", 228105, "Social history"),
+    ("Subjective", 1, "History", 228106, "Subjective"),
+    ("Background", 1, "History", 228107, "Background"),
     ("Examination and results", 2, "Findings and plan", 228111, "Examination and results"),
     ("Objective", 2, "Findings and plan", 228112, "Objective"),
     ("Assessment", 2, "Findings and plan", 228113, "Assessment"),

@@ -49,6 +49,7 @@ TEMPLATES = (
                 Field(228101, "Presenting complaint"), Field(228102, "History"),
                 Field(228103, "Past medical and family history"), Field(228104, "Medication and allergies"),
                 Field(228105, "Social history"), Field(228106, "Subjective"),
+                Field(228107, "Background"),
             )),
             Page(2, "Findings and plan", (
                 Field(228111, "Examination and results"), Field(228112, "Objective"), Field(228113, "Assessment"),
