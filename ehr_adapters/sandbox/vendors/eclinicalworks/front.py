@@ -183,7 +183,7 @@ class EcwFront(Front):
         resource = self.resource_in(call, type)
         self._within_scope(call, "c", type, resource)
         if not behaviour.of(self.vendor, "default_user"):
-            raise RequestRefused(422, "processing", "No user is set up for this.", number="308")
+            raise RequestRefused(422, "processing", "No user is set up for this.")
         self.check_context(call, resource)
         row = self.filed(call, resource)
         return self.written(call, 201, row, self._echo(call, row, resource))
