@@ -298,6 +298,32 @@ class TestNotes:
             assert (entry.get("id") in {one["id"] for one in found}) is listed
 
 
+class TestOtherEntries:
+    def stored(self, connect: Connect, fhir_id: str) -> dict[str, Any]:
+        [row] = connect.practice.resources(vendor="advancedmd", id=fhir_id)
+        return row["content"]
+
+    def test_a_plan_of_the_health_watcher_is_a_title_and_a_text(self, connect: Connect) -> None:
+        plans = '<hmplanlist><hmplan title="Weight" text="Walk&#10;Rest"/></hmplanlist>'
+        entry = tree(connect.say("addehrhwplans", plans)).find(".//hmplan")
+        assert entry is not None
+        content = self.stored(connect, str(entry.get("id")))
+        assert (content["title"], content["description"]) == ("Weight", "Walk\nRest")
+        assert number(connect.say("addehrhwplans")) - BASE == 1013
+        empty = plans.replace("Weight", " ")
+        assert number(connect.say("addehrhwplans", empty)) - BASE == 1014
+
+    def test_contact_data_is_changed_where_it_is_named(self, connect: Connect) -> None:
+        before = self.stored(connect, connect.patient)
+        row = f'<patient id="{connect.patient}" homephone="" email="a@b.example" city="Town"/>'
+        assert succeeded(connect.say("updatepatient", row))
+        after = self.stored(connect, connect.patient)
+        assert after["telecom"] == [{"system": "email", "value": "a@b.example"}]
+        assert after["address"][0] == before["address"][0] | {"city": "Town"}
+        assert after["name"] == before["name"]
+        assert number(connect.say("updatepatient", '<patient id="pat1"/>')) - BASE == 1010
+
+
 class TestTheScheduler:
     def ask(self, connect: Connect, method: str = "POST", rest: str = "", **more: Any) -> Any:
         url = connect.server.replace("/processrequest/", "/api/") + "/scheduler/Appointments" + rest
