@@ -243,6 +243,23 @@ def _invariants(resource: dict[str, Any], kind: str) -> Iterator[Problem]:
         has_value = any(key.startswith("value") for key in resource)
         if has_value and "dataAbsentReason" in resource:
             yield Problem("Observation.dataAbsentReason", "may not stand beside a value (obs-6)")
+    if kind == "Appointment":
+        timed = {"start", "end"} & resource.keys()
+        if len(timed) == 1:
+            yield Problem(
+                "Appointment.end", "stands with a start only, and a start with it (app-2)"
+            )
+        if not timed and resource.get("status") not in {"proposed", "cancelled", "waitlist"}:
+            yield Problem("Appointment.start", "is required for this status (app-3)", "required")
+        if "cancelationReason" in resource and resource.get("status") not in {
+            "cancelled",
+            "noshow",
+        }:
+            yield Problem(
+                "Appointment.cancelationReason", "needs a cancelled or missed one (app-4)"
+            )
+    if kind == "QuestionnaireResponse":
+        yield from _nested_twice(resource.get("item"), f"{kind}.item")
     if kind == "DocumentReference":
         for index, content in enumerate(resource.get("content") or []):
             attachment = content.get("attachment") if isinstance(content, dict) else None
@@ -255,3 +272,14 @@ def _invariants(resource: dict[str, Any], kind: str) -> Iterator[Problem]:
                     f"DocumentReference.content[{index}].attachment",
                     "data needs a contentType (att-1)",
                 )
+
+
+def _nested_twice(items: Any, path: str) -> Iterator[Problem]:
+    """qrs-1: items stand below an item or below its answers, not below both."""
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        if not isinstance(item, dict):
+            continue
+        place = f"{path}[{index}]"
+        if "answer" in item and "item" in item:
+            yield Problem(f"{place}.item", "may not stand beside an answer (qrs-1)")
+        yield from _nested_twice(item.get("item"), f"{place}.item")
