@@ -465,7 +465,7 @@ class TestAdvancedMd(AmdContract):
         assert (update.find, update.retry) == (FindMethod.TARGET, RetryClass.S3)
         probed = self.settings | {"notes_listed_probed": "2026-11-20"}
         note = registry.declared_capabilities("advancedmd", probed).get("note", "create")
-        assert (note.find, note.retry) == (FindMethod.SCAN, RetryClass.S3)
+        assert (note.find, note.retry) == (FindMethod.SCAN, RetryClass.S4)
         without = registry.declared_capabilities("advancedmd").lookup("note", "create")
         assert without is not None
         assert not without.supported

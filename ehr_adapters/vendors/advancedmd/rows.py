@@ -117,7 +117,7 @@ def _notes(settings: AdvancedMdSettings) -> tuple[Capability, ...]:
             interaction="create",
             finality=Finality.FILED_UNSIGNED,
             find=FindMethod.SCAN if probed else FindMethod.NONE,
-            retry=RetryClass.S3 if probed else RetryClass.S4,
+            retry=RetryClass.S4,
             tag_places=("last line",),
             read_back_by_id=probed,
             not_carried=("/sections/*/code", "/attachments", "/patient_release", "/sensitivity"),
