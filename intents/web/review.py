@@ -19,14 +19,14 @@ from audit.tags import AuditTag
 from intents.governance.encryption import CannotUnseal
 from intents.governance.roles import actor_of, may_review, why_not_review
 from intents.lifecycle import IN_FLIGHT, OPEN, WRITTEN, State
-from intents.models import HandEntry, Intent, OutboxEntry, Proposal, ReviewProgress
-from intents.pipeline import by_hand, presentation, review, screening, worklist
+from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
+from intents.pipeline import presentation, review, screening, worklist
 from intents.pipeline.presentation.page import ADD, TAKE_OUT
 from intents.pipeline.screening import Freshness
-from intents.web import decision_bar, wording
+from intents.web import decision_bar
 from intents.web.access import PortalRequest, page
+from intents.web.by_hand import typed_by_hand
 from intents.web.context import offer_undo
-from intents.web.errors import overtaken
 from intents.web.rewriting import rewritten
 
 _CHECK = "check-"
@@ -267,45 +267,8 @@ def _context(
         "may_edit": pending,
         "may_promote": State.VALIDATED in states and not pending,
         "may_take_over": bool(refusals) and not_author,
-        "hands": _typed_by_hand(proposal, request, at=at),
+        "hands": typed_by_hand(proposal, membership=request.membership, at=at),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class ByHand:
-    """How far a change is that a person types: `sentence` so far, and whether this person may say "done"."""
-
-    sentence: str
-    may_declare: bool
-
-
-def _typed_by_hand(
-    proposal: Proposal, request: PortalRequest, *, at: datetime
-) -> dict[str, ByHand]:
-    """By the change's id, for every change that its EHR does not take."""
-    out = {}
-    for intent in proposal.intents.select_related(
-        "connection", "current_screening", "current_version"
-    ):
-        if not by_hand.is_for_hands(intent):
-            continue
-        entry = HandEntry.objects.select_related("by__user").filter(intent=intent).first()
-        out[str(intent.pk)] = ByHand(
-            sentence=_hand_words(entry, at=at) if entry else "",
-            may_declare=entry is None
-            and may_review(request.membership)
-            and worklist.may_decide(intent, request.membership),
-        )
-    return out
-
-
-def _hand_words(entry: HandEntry, *, at: datetime) -> str:
-    done = f"{entry.by.user.name} typed it, {wording.moment(entry.done_at)}."
-    if entry.seen_at:
-        return f"{done} Seen in the chart {wording.moment(entry.seen_at)}."
-    if entry.next_look_at is None or at >= entry.watch_until:
-        return f"{done} The chart did not show it within three days: look into the EHR."
-    return f"{done} Not seen in the chart yet; it is looked for until {wording.moment(entry.watch_until)}."
 
 
 # --- decide --------------------------------------------------------------------------------------
@@ -489,22 +452,6 @@ def promote(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
         review.promote(proposal_id=proposal.pk, reviewer=request.membership, at=at)
     except review.ReviewRefused as refusal:
         return _refused(request, proposal, refusal, at=at)
-    return redirect("review", proposal.pk)
-
-
-@require_POST
-@page("review")
-def typed(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
-    """Somebody typed a change into the EHR from the copy card; the chart is watched for it."""
-    proposal = get_object_or_404(Proposal.objects, pk=proposal_id)
-    intent = get_object_or_404(proposal.intents, ref=request.POST.get("typed", ""))
-    try:
-        by_hand.declare_done(intent_id=intent.pk, member=request.membership, at=timezone.now())
-    except by_hand.NotByHand as refusal:
-        return overtaken(
-            request, sentence=refusal.sentence, back=reverse("review", args=[proposal.pk])
-        )
-    messages.success(request, "Recorded. The chart is looked into until it shows the change.")
     return redirect("review", proposal.pk)
 
 

@@ -13,6 +13,7 @@ from django.views.generic import RedirectView
 
 from intents.web import (
     accounts,
+    by_hand,
     conflict,
     delivery,
     integrity,
@@ -65,7 +66,7 @@ urlpatterns = [
     path("intents/<uuid:proposal_id>/promote/", review.promote, name="review_promote"),
     path("intents/<uuid:proposal_id>/author/", review.take_over, name="review_take_over"),
     path("intents/<uuid:proposal_id>/drop/", review.drop, name="review_drop"),
-    path("intents/<uuid:proposal_id>/typed/", review.typed, name="review_typed"),
+    path("intents/<uuid:proposal_id>/typed/", by_hand.typed, name="review_typed"),
     path("intents/<uuid:proposal_id>/delivery/", delivery.delivery_page, name="delivery"),
     path(
         "intents/<uuid:proposal_id>/delivery/state/", delivery.delivery_state, name="delivery_state"
