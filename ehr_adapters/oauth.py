@@ -163,9 +163,7 @@ def fetch_token(
     `also`: what this identity provider wants in the request besides.
     """
     proof, headers = _proof(connection)
-    form = urlencode(
-        {"grant_type": "client_credentials", "scope": scope, **proof, **(also or {})}
-    )
+    form = urlencode({"grant_type": "client_credentials", "scope": scope, **proof, **(also or {})})
     try:
         reply = client.exchange(
             "POST",

@@ -55,8 +55,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "unity_idle_seconds": 1200,
         # Actions that this practice has licensed; the others are answered with an Error.
         "unity_licence": [
-            "GetServerInfo", "GetUserAuthentication", "SaveNote", "SaveProblemsData", "SaveAllergy",
-            "SaveDocumentImage", "SaveTask",
+            "GetServerInfo",
+            "GetUserAuthentication",
+            "SaveNote",
+            "SaveProblemsData",
+            "SaveAllergy",
+            "SaveDocumentImage",
+            "SaveTask",
         ],  # fmt: skip
     },
     ATHENA: {

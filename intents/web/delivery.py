@@ -343,6 +343,8 @@ def _notice(change: ChangeDelivery, *, at: datetime) -> Notice | None:
         return Notice("Not sent.", cause_of(intent), "bad")
     if state == State.REJECTED and intent.rejected_by == "EHR":
         return Notice("Nothing was written.", cause_of(intent), "bad")
+    if state == State.REJECTED:
+        return Notice("Not part of what was sent.", cause_of(intent))
     if state == State.HELD:
         return Notice("Stopped before sending.", cause_of(intent))
     if state in (State.EXPIRED, State.CANCELLED):
