@@ -62,7 +62,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
             "SaveAllergy",
             "SaveDocumentImage",
             "SaveTask",
-        ],  # fmt: skip
+        ],
     },
     ATHENA: {
         "token_seconds": _TOKEN_SECONDS,
