@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 from tests.ehr_adapters.practice import fresh_practice, practice  # noqa: F401  fixtures
+from tests.ehr_adapters.strangers import strangers  # noqa: F401  fixture
 from tests.factories import clinic  # noqa: F401  fixture
 
 # A weekday morning in the practice; tests move time by passing another moment, never by waiting.

@@ -9,7 +9,7 @@ from ehr_adapters.canonical.base import changed_fields, parse_change
 from ehr_adapters.contract import Tag, WirePlan, comparable_differences
 from tests.ehr_adapters.fake_ehr import allergy as penicillin
 from tests.ehr_adapters.fake_ehr import blood_pressure, potassium
-from tests.ehr_adapters.test_interop_medplum import AT, Server, adapter, chart, request, server
+from tests.ehr_adapters.strangers import AT, Server, adapter, chart, request, server
 
 __all__ = ["adapter", "chart", "server"]
 pytestmark = [pytest.mark.once, pytest.mark.interop]

@@ -1,42 +1,17 @@
-"""The generic adapter against a FHIR server that this project did not write.
+"""The generic adapter against a FHIR server that this project did not write."""
 
-The server lies beside the checkout; INTEROP_DIR names another place. With REQUIRE_INTEROP=1 its absence
-is a failure, else the tests are skipped with the reason.
-"""
-
-import json
-import os
-import shutil
-import subprocess
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import jwt
 import pytest
-import requests
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
-from django.conf import settings
 
-from ehr_adapters import registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical import codes
 from ehr_adapters.canonical.base import changed_fields, parse_change
 from ehr_adapters.capabilities import RetryClass
 from ehr_adapters.contract import (
-    Connection,
     ReadRequest,
     Tag,
     WirePlan,
-    WireRequest,
     comparable_differences,
 )
 from ehr_adapters.errors import (
@@ -50,203 +25,10 @@ from ehr_adapters.errors import (
     TokenUnavailable,
     VersionConflict,
 )
+from tests.ehr_adapters.strangers import AT, Server, adapter, chart, request, server
 
+__all__ = ["adapter", "chart", "server"]
 pytestmark = [pytest.mark.once, pytest.mark.interop]
-
-ROOT = Path(__file__).resolve().parents[2]
-FILES = ("package.json", ".npmrc", "server.mjs")
-AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-SECONDS = 60
-
-
-def _absent(reason: str) -> None:
-    if os.environ.get("REQUIRE_INTEROP") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def _server_folder() -> Path:
-    """A private copy of the server with its packages: the original is never written to."""
-    source = Path(
-        os.environ.get("INTEROP_DIR", str(ROOT / "../shared/interop/fhir-server"))
-    ).resolve()
-    if not (source / "server.mjs").is_file():
-        _absent("The third-party FHIR server is not beside the checkout (INTEROP_DIR).")
-    if shutil.which("node") is None:
-        _absent("The third-party FHIR server needs Node, which is not installed.")
-    if (source / "node_modules").is_dir():
-        return source
-    folder = Path(settings.VAR_DIR) / "interop-fhir-server"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    if not (folder / "node_modules").is_dir():
-        if shutil.which("npm") is None:
-            _absent("The third-party FHIR server's packages are missing, and so is npm.")
-        done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund"],
-            cwd=folder,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-        if done.returncode:
-            _absent("The third-party FHIR server's packages could not be installed.")
-    return folder
-
-
-class Server:
-    """The running server: its addresses, its faults, entries made past the adapter."""
-
-    def __init__(self, base: str, token_url: str) -> None:
-        self.base, self.token_url = base, token_url
-        self.admin = base.replace("/fhir/R4", "/admin")
-        self.key = ec.generate_private_key(ec.SECP384R1())
-        self.client_id = f"portal-{uuid.uuid4()}"
-        public = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA384).to_jwk(
-            self.key.public_key()
-        )
-        self.order(
-            "POST",
-            "clients",
-            {
-                "client_id": self.client_id,
-                "jwks": {
-                    "keys": [{**json.loads(public), "kid": "k1", "alg": "ES384", "use": "sig"}]
-                },
-                "scope": "system/*.cruds",
-            },
-        )
-
-    def order(self, method: str, name: str, body: Any = None) -> Any:
-        reply = requests.request(method, f"{self.admin}/{name}", json=body, timeout=SECONDS)
-        assert reply.ok, reply.text
-        return reply.json()
-
-    def fault(self, kind: str, *, path: str = "", method: str = "", **more: Any) -> None:
-        self.order("DELETE", "faults")
-        order = {"fault": kind, "times": 1, **more}
-        if path:
-            order["path"] = path
-        if method:
-            order["method"] = method
-        self.order("POST", "faults", order)
-
-    def connection(self, **more: Any) -> Connection:
-        pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        values: dict[str, Any] = {
-            "kind": "generic_r4",
-            "base_url": self.base,
-            "token_url": self.token_url,
-            "client_id": self.client_id,
-            "private_key_pem": pem,
-            "key_id": "k1",
-            "read_timeout": 20.0,
-            "settings": {
-                "conditional_create_probed": "2026-11-20",
-                "stale_if_match_probed": "2026-11-20",
-            },
-        }
-        return Connection(**(values | more))
-
-    def adapter(self, **more: Any) -> EhrAdapter:
-        return registry.get_adapter(self.connection(**more))
-
-    def raw(self, method: str, path: str, body: Any = None) -> Any:
-        """What a colleague does: with a token of its own, past the adapter under test."""
-        step = WireRequest(
-            method="POST", path="x", headers=(), body=b"", label="", scope="system/*.cruds"
-        )
-        token = self.adapter().authenticate(step)
-        reply = requests.request(
-            method,
-            f"{self.base}/{path}",
-            json=body,
-            headers={
-                "Authorization": f"Bearer {token.value}",
-                "Content-Type": "application/fhir+json",
-            },
-            timeout=SECONDS,
-        )
-        assert reply.ok, reply.text
-        return reply.json()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    folder = _server_folder()
-    process = subprocess.Popen(
-        ["node", "server.mjs"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PORT": "0"},
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            _absent("The third-party FHIR server did not start.")
-        ready = json.loads(line)
-        yield Server(ready["base"], ready["token"])
-    finally:
-        process.terminate()
-        process.wait(SECONDS)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-@pytest.fixture
-def adapter(server: Server) -> EhrAdapter:
-    server.order("DELETE", "faults")
-    return server.adapter()
-
-
-@pytest.fixture
-def chart(server: Server) -> dict[str, str]:
-    """A made-up patient in an open visit."""
-    family = f"Kestrel{uuid.uuid4().hex[:8]}"
-    patient = server.raw(
-        "POST",
-        "Patient",
-        {
-            "resourceType": "Patient",
-            "name": [{"family": family, "given": ["Ada"]}],
-            "birthDate": "1957-03-14",
-            "gender": "female",
-            "identifier": [{"system": "urn:clinic:mrn", "value": "220744163"}],
-        },
-    )["id"]
-    practitioner = server.raw(
-        "POST", "Practitioner", {"resourceType": "Practitioner", "name": [{"family": "Vela"}]}
-    )["id"]
-    encounter = server.raw(
-        "POST",
-        "Encounter",
-        {
-            "resourceType": "Encounter",
-            "status": "in-progress",
-            "class": {
-                "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
-                "code": "AMB",
-            },
-            "subject": {"reference": f"Patient/{patient}"},
-            "participant": [{"individual": {"reference": f"Practitioner/{practitioner}"}}],
-        },
-    )["id"]
-    return {
-        "patient": patient,
-        "encounter": encounter,
-        "practitioner": practitioner,
-        "family": family,
-    }
-
-
-def request(chart: dict[str, str], kind: str, **more: Any) -> ReadRequest:
-    return ReadRequest(
-        patient=chart["patient"], encounter=chart["encounter"], kind=kind, at=AT, **more
-    )
 
 
 def note_plan(adapter: EhrAdapter, chart: dict[str, str]) -> WirePlan:
@@ -360,7 +142,6 @@ class TestAgainstAnotherServer:
     def test_a_lost_reply_is_unknown_and_then_found(
         self, server: Server, chart: dict[str, str], fault: str
     ) -> None:
-        server.order("DELETE", "faults")
         adapter = server.adapter()
         sender = server.adapter(read_timeout=0.3) if fault.startswith("delay") else adapter
         for plan in (note_plan(adapter, chart), problem_plan(adapter, chart)):
@@ -368,7 +149,7 @@ class TestAgainstAnotherServer:
             server.fault(fault, method="POST", path="^(DocumentReference|Condition)", ms=900)
             with pytest.raises(OutcomeUnknown):
                 sender.submit(plan.steps[0], token=token)
-            server.order("DELETE", "faults")
+            server.clear_faults()
             found = adapter.find([plan.tag], plan, since=AT, at=AT)
             assert found.complete
             assert len(found.hits) == 1
@@ -475,7 +256,6 @@ class TestAgainstAnotherServer:
     def test_a_probe_proves_what_a_retry_rests_on(
         self, server: Server, chart: dict[str, str]
     ) -> None:
-        server.order("DELETE", "faults")
         plain = server.adapter(settings={})
         assert plain.capabilities.get("problem", "create").retry is RetryClass.S3
         result = plain.probe(patient=chart["patient"], at=AT)
