@@ -91,11 +91,7 @@ def search(
             filters.append((table[plain], modifier, _split(value)))
     candidates = _narrowed(vendor=vendor, type=type, filters=filters, table=table)
     if lagging:
-        candidates = candidates.filter(
-            Q(searchable_at__isnull=True) | Q(searchable_at__lte=at),
-            Q(searchable_after_request__isnull=True)
-            | Q(searchable_after_request__lte=last_request),
-        )
+        candidates = candidates.filter(*indexed(at=at, last_request=last_request))
     matches = [
         (row, content)
         for row, content in _contents(candidates)
@@ -105,6 +101,14 @@ def search(
     if sort:
         matches = _sorted(matches, sort, table)
     return Found(matches[offset : offset + count], len(matches), offset, count, ignored)
+
+
+def indexed(*, at: datetime, last_request: int) -> tuple[Q, Q]:
+    """What searches and lists show now: entries whose lag is over."""
+    return (
+        Q(searchable_at__isnull=True) | Q(searchable_at__lte=at),
+        Q(searchable_after_request__isnull=True) | Q(searchable_after_request__lte=last_request),
+    )
 
 
 def matches(content: Mapping[str, Any], *, type: str, name: str, value: str) -> bool:

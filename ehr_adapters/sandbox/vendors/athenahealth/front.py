@@ -9,8 +9,6 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from django.db.models import Q
-
 from ehr_adapters.sandbox import behaviour, exact_json, oauth
 from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.front import Front
@@ -175,19 +173,6 @@ class AthenaFront(Front):
                 return handler(self, call, fields_of(call), *found.groups())
         known = any(re.fullmatch(pattern, place) for _, pattern, _ in _CALLS)
         raise answers.stopped(405 if known else 404, "Not found")
-
-    def searchable(self, call: Call, type: str, patient: str) -> list[SandboxResource]:
-        """The entries of a patient that lists show now, the oldest first."""
-        rows = SandboxResource.objects.filter(
-            Q(searchable_at__isnull=True) | Q(searchable_at__lte=call.at),
-            Q(searchable_after_request__isnull=True)
-            | Q(searchable_after_request__lte=call.last_request),
-            vendor=self.vendor,
-            type=type,
-            patient_id=patient,
-            removed=False,
-        )
-        return list(rows.order_by("pk"))
 
     def page(self, given: Given, name: str, entries: list[dict[str, Any]]) -> Answer:
         """A page by limit and offset, with the address of the next."""
