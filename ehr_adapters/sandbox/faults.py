@@ -67,6 +67,7 @@ KINDS: dict[str, tuple[Phase, str]] = {
     "empty-reply": (Phase.AFTER, "200 without body and headers; `commit` false: nothing filed"),
     "not-json": (Phase.AFTER, "a body that is not JSON, said to be; `commit` false: nothing filed"),
     "truncated-body": (Phase.AFTER, "the body stops halfway"),
+    "wrong-charset": (Phase.AFTER, "the body in UTF-16, said to be in the usual charset"),
     "redirect": (
         Phase.BEFORE,
         "`status` (307) to `location` on another host; `commit` true: filed all the same",
@@ -264,6 +265,11 @@ class Strike:
                     headers,
                     b'{"resourceType": "Bun',
                 )
+            case "wrong-charset":
+                told = answer.body or b'{"resourceType": "OperationOutcome"}'
+                usual = answer.headers.get("Content-Type", "application/fhir+json;charset=UTF-8")
+                coded = told.decode("utf-8", "replace").encode("utf-16")
+                return Answer(answer.status or 200, {"Content-Type": usual}, coded)
             case "redirect":
                 location = self.params.get("location", f"{ELSEWHERE}/{call.path}")
                 return Answer(self.params.get("status", 307), {"Location": location})

@@ -8,7 +8,7 @@ from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxClient, SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused
-from ehr_adapters.sandbox.searching import COMMON, PARAMS
+from ehr_adapters.sandbox.statements import offered, statement
 from ehr_adapters.sandbox.vendors.advancedmd import connect
 
 # What a US Core server of this vendor shows.
@@ -88,33 +88,11 @@ class AdvancedMdFront(Front):
         return super().read(call, type, fhir_id)
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
-        kinds = {"token": "token", "reference": "reference", "date": "date", "string": "string"}
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-11-01",
-            "kind": "instance",
-            "software": {"name": "AdvancedMD (practice)", "version": "1"},
-            "implementation": {
-                "description": "A practice EHR; every patient is made up",
-                "url": call.base,
-            },
-            "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [
-                        {
-                            "type": each,
-                            "interaction": [{"code": "read"}, {"code": "search-type"}],
-                            "searchParam": [
-                                {"name": name, "type": kinds[param.kind]}
-                                for name, param in sorted((COMMON | PARAMS[each]).items())
-                            ],
-                        }
-                        for each in sorted(self.types)
-                    ],
-                }
+        return statement(
+            base=call.base,
+            software="AdvancedMD (practice)",
+            version="1",
+            resources=[
+                offered(each, "read", "search-type", parameters=True) for each in sorted(self.types)
             ],
-        }
+        )

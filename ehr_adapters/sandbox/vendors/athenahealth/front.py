@@ -15,6 +15,7 @@ from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxClient, SandboxRequest, SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused
 from ehr_adapters.sandbox.seed.chart import PRACTICE_ID
+from ehr_adapters.sandbox.statements import NO_VERSIONS, offered, statement
 from ehr_adapters.sandbox.vendors.athenahealth import (
     allergies,
     answers,
@@ -218,44 +219,21 @@ class AthenaFront(Front):
         return answers.told({"error": text}, status=answer.status)
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-11-01",
-            "publisher": "athena Northgate (practice, made up)",
-            "kind": "instance",
-            "software": {"name": "athenaOne (practice)", "version": "26.11"},
-            "implementation": {
-                "description": "A practice EHR; every patient is made up",
-                "url": call.base,
-            },
-            "fhirVersion": "4.0.1",
-            "format": ["json"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [
-                        {
-                            "type": each,
-                            "interaction": [
-                                {"code": code}
-                                for code in (
-                                    "read",
-                                    "search-type",
-                                    *(("create",) if each in _CREATABLE else ()),
-                                )
-                            ],
-                            "versioning": "no-version",
-                            "readHistory": False,
-                            "updateCreate": False,
-                            "conditionalCreate": False,
-                            "conditionalUpdate": False,
-                        }
-                        for each in sorted(self.types)
-                    ],
-                }
+        return statement(
+            base=call.base,
+            software="athenaOne (practice)",
+            version="26.11",
+            resources=[
+                offered(
+                    each,
+                    "read",
+                    "search-type",
+                    *(("create",) if each in _CREATABLE else ()),
+                    **NO_VERSIONS,
+                )
+                for each in sorted(self.types)
             ],
-        }
+        )
 
 
 def _number(given: Given, name: str, default: int, *, most: int = 10**9) -> int:

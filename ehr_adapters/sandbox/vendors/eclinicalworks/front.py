@@ -13,6 +13,7 @@ from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxClient, SandboxRequest, SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused
+from ehr_adapters.sandbox.statements import offered, statement
 from ehr_adapters.sandbox.vendors.eclinicalworks import contents
 from ehr_adapters.sandbox.vendors.eclinicalworks.numbers import numbered, refused, require
 
@@ -331,39 +332,20 @@ class EcwFront(Front):
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
         """Reads, and one create: none of the contracted write interfaces is in it."""
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-11-01",
-            "publisher": "eCW Northgate (practice, made up)",
-            "kind": "instance",
-            "software": {"name": "eCW FHIR Facade (practice)", "version": "1.6"},
-            "implementation": {
-                "description": "A practice EHR; every patient is made up",
-                "url": call.base,
-            },
-            "fhirVersion": "4.0.1",
-            "format": ["json"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [
-                        {
-                            "type": each,
-                            "interaction": [
-                                {"code": code}
-                                for code in (
-                                    "read",
-                                    "search-type",
-                                    *(("create",) if each == "QuestionnaireResponse" else ()),
-                                )
-                            ],
-                        }
-                        for each in sorted(self.types)
-                    ],
-                }
+        return statement(
+            base=call.base,
+            software="eCW FHIR Facade (practice)",
+            version="1.6",
+            resources=[
+                offered(
+                    each,
+                    "read",
+                    "search-type",
+                    *(("create",) if each == "QuestionnaireResponse" else ()),
+                )
+                for each in sorted(self.types)
             ],
-        }
+        )
 
 
 def _entry_of(call: Call) -> dict[str, Any]:

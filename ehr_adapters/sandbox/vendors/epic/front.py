@@ -17,6 +17,7 @@ from ehr_adapters.sandbox.exchange import Answer, Call, json_answer
 from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxName, SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused, issue, operation_outcome
+from ehr_adapters.sandbox.statements import NO_VERSIONS, offered, statement
 from ehr_adapters.sandbox.vendors.epic import contents, vitals
 from ehr_adapters.sandbox.vendors.epic.apis import (
     ADVERTISED_CREATE,
@@ -339,43 +340,18 @@ class EpicFront(Front):
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
         types = sorted(self.types | ADVERTISED_CREATE | ADVERTISED_UPDATE)
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-11-01",
-            "publisher": "Epic Northgate (practice, made up)",
-            "kind": "instance",
-            "software": {"name": "Epic (practice)", "version": "November 2026"},
-            "implementation": {
-                "description": "A practice EHR; every patient is made up",
-                "url": call.base,
-            },
-            "fhirVersion": "4.0.1",
-            "format": ["json"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [
-                        {
-                            "type": each,
-                            "interaction": [
-                                {"code": code}
-                                for code, listed in (
-                                    ("read", each in self.types),
-                                    ("search-type", each in self.types),
-                                    ("create", each in ADVERTISED_CREATE),
-                                    ("update", each in ADVERTISED_UPDATE),
-                                )
-                                if listed
-                            ],
-                            "versioning": "no-version",
-                            "readHistory": False,
-                            "updateCreate": False,
-                            "conditionalCreate": False,
-                            "conditionalUpdate": False,
-                        }
-                        for each in types
-                    ],
-                }
+        return statement(
+            base=call.base,
+            software="Epic (practice)",
+            version="November 2026",
+            resources=[
+                offered(
+                    each,
+                    *(("read", "search-type") if each in self.types else ()),
+                    *(("create",) if each in ADVERTISED_CREATE else ()),
+                    *(("update",) if each in ADVERTISED_UPDATE else ()),
+                    **NO_VERSIONS,
+                )
+                for each in types
             ],
-        }
+        )

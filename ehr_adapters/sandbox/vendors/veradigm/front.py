@@ -9,7 +9,7 @@ from ehr_adapters.sandbox.exchange import Answer, Call, json_answer
 from ehr_adapters.sandbox.front import Front
 from ehr_adapters.sandbox.models import SandboxResource
 from ehr_adapters.sandbox.outcomes import RequestRefused
-from ehr_adapters.sandbox.searching import COMMON, PARAMS
+from ehr_adapters.sandbox.statements import offered, statement
 from ehr_adapters.sandbox.vendors.veradigm import unity
 
 TENANT = "CP00101"
@@ -160,42 +160,20 @@ class VeradigmFront(Front):
     # --- what it says of itself --------------------------------------------------------------------
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
-        kinds = {"token": "token", "reference": "reference", "date": "date", "string": "string"}
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-08-14",
-            "publisher": "Northgate Veradigm (made up)",
-            "kind": "instance",
-            "software": {"name": "Veradigm FHIR (practice)", "version": "4.22.0.1"},
-            "implementation": {
-                "description": "A practice EHR; every patient is made up",
-                "url": call.base,
-            },
-            "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [
-                        {
-                            "type": each,
-                            "interaction": [
-                                {"code": code}
-                                for code in (
-                                    "read",
-                                    "search-type",
-                                    *(("create", "update") if each in WRITTEN else ()),
-                                )
-                            ],
-                            "versioning": "no-version",
-                            "searchParam": [
-                                {"name": name, "type": kinds[param.kind]}
-                                for name, param in sorted((COMMON | PARAMS[each]).items())
-                            ],
-                        }
-                        for each in sorted(self.types)
-                    ],
-                }
+        return statement(
+            base=call.base,
+            software="Veradigm FHIR (practice)",
+            version="4.22.0.1",
+            date="2026-08-14",
+            resources=[
+                offered(
+                    each,
+                    "read",
+                    "search-type",
+                    *(("create", "update") if each in WRITTEN else ()),
+                    parameters=True,
+                    versioning="no-version",
+                )
+                for each in sorted(self.types)
             ],
-        }
+        )
