@@ -536,16 +536,20 @@ class AdapterContract:
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
         for plan in self.every_plan(adapter, ehr):
-            ehr.requests.clear()
-            step = plan.steps[0]
-            receipt = adapter.submit(step, token=adapter.authenticate(step))
-            assert receipt.acknowledged
-            assert receipt.reference
-            [(method, path, headers, body)] = ehr.writes
-            assert (method, body) == (step.method, step.body)
-            assert path.rstrip("?").endswith(f"/{step.path}".rstrip("/"))
-            for name, value in step.headers:
-                assert headers[name.lower()] == value
+            self.is_sent_as_frozen(adapter, ehr, plan)
+
+    @staticmethod
+    def is_sent_as_frozen(adapter: EhrAdapter, ehr: FakeEhr, plan: WirePlan) -> None:
+        ehr.requests.clear()
+        step = plan.steps[0]
+        receipt = adapter.submit(step, token=adapter.authenticate(step))
+        assert receipt.acknowledged
+        assert receipt.reference
+        [(method, path, headers, body)] = ehr.writes
+        assert (method, body) == (step.method, step.body)
+        assert path.rstrip("?").endswith(f"/{step.path}".rstrip("/"))
+        for name, value in step.headers:
+            assert headers[name.lower()] == value
 
     FAULTS: ClassVar[dict[str, tuple[Any, type[AdapterError], type[AdapterError]]]] = {
         # name: (what the EHR does, branch of a create, branch of an update)
