@@ -5,7 +5,7 @@ JSON in, JSON out, loopback only. Nothing here is part of any vendor's interface
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from ehr_adapters.sandbox.models import (
     SandboxName,
     SandboxRequest,
     SandboxResource,
+    SandboxRow,
     SandboxSetting,
     SandboxStaged,
     SandboxToken,
@@ -115,18 +116,37 @@ def _now(order: Order, at: datetime) -> datetime:
 def _reset(order: Order, _query: Query, at: datetime) -> Any:
     """Empties the charts, the log, faults, tokens and settings; clients stay unless `everything`."""
     # Children before parents, each table in one statement: tests reset between any two of them.
-    emptied = [
-        SandboxLate, SandboxRequest, SandboxFault, SandboxStaged, SandboxVersion, SandboxIdentifier, SandboxResource,
-        SandboxName, SandboxSetting, SandboxToken,
-    ]  # fmt: skip
+    emptied: list[type[SandboxRow]] = [
+        SandboxLate,
+        SandboxRequest,
+        SandboxFault,
+        SandboxSetting,
+        SandboxToken,
+    ]
     if order.get("everything"):
         emptied += [SandboxAssertion, SandboxClient]
-    with connection.cursor() as cursor:
-        for model in emptied:
-            cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - our own table names
-    if order.get("seed"):
-        return {"reset": True, **filing.seed(at=_now(order, at))}
+    seeded: list[type[SandboxRow]] = [
+        SandboxStaged,
+        SandboxVersion,
+        SandboxIdentifier,
+        SandboxResource,
+        SandboxName,
+    ]
+    wanted = _now(order, at)
+    with transaction.atomic():
+        _empty(emptied)
+        if order.get("seed") and filing.restore(at=wanted):
+            return {"reset": True, "seeded": list(behaviour.VENDORS)}
+        _empty(seeded)
+        if order.get("seed"):
+            return {"reset": True, **filing.seed(at=wanted)}
     return {"reset": True}
+
+
+def _empty(models: Iterable[type[SandboxRow]]) -> None:
+    with connection.cursor() as cursor:
+        for model in models:
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - our own table names
 
 
 def _directory(_order: Order, _query: Query, _at: datetime) -> Any:

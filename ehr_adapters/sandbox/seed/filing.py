@@ -1,6 +1,5 @@
 """Seeding: the made-up practice is written into each vendor's chart, under that vendor's ids and habits."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from ehr_adapters.sandbox.models import (
     SandboxIdentifier,
     SandboxName,
     SandboxResource,
-    SandboxRow,
     SandboxStaged,
     SandboxVersion,
 )
@@ -30,35 +28,54 @@ from ehr_adapters.sandbox.seed.results import RESULTS
 _TABLES = (SandboxResource, SandboxVersion, SandboxIdentifier, SandboxStaged, SandboxName)
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """The rows of one seeding, to be written again as they are: tests seed the same moment many times."""
-
-    at: datetime
-    rows: dict[str, list[tuple[Any, ...]]]
-
-
-_last: _Snapshot | None = None  # of this process; a stale one is never used, `at` tells
+_seeded_at: datetime | None = None  # by this process; what the copies beside the tables hold
 
 
 @transaction.atomic
 def seed(*, at: datetime) -> dict[str, Any]:
     """Writes the practice into every chart that does not hold it yet; a second time changes nothing."""
-    global _last  # noqa: PLW0603
     missing = [
         vendor
         for vendor in behaviour.VENDORS
         if not SandboxName.objects.filter(vendor=vendor).exists()
     ]
     untouched = not any(model.objects.exists() for model in _TABLES)
-    if untouched and _last is not None and _last.at == at:
-        _write_again(_last)
-    else:
-        for vendor in missing:
-            _write_practice(vendor, at)
-        if untouched:
-            _last = _Snapshot(at, {model._meta.db_table: _rows(model) for model in _TABLES})
+    for vendor in missing:
+        _write_practice(vendor, at)
+    if untouched:
+        _keep_copies(at)
     return {"seeded": missing, "resources": SandboxResource.objects.count()}
+
+
+def _keep_copies(at: datetime) -> None:
+    """A copy beside each table, from which the same seeding is restored: tests ask for it many times."""
+    global _seeded_at  # noqa: PLW0603
+    with connection.cursor() as cursor:
+        for table in _tables():
+            cursor.execute(f"DROP TABLE IF EXISTS seeded_{table}")
+            cursor.execute(f"CREATE TABLE seeded_{table} AS SELECT * FROM {table}")  # noqa: S608 - our own table names
+    _seeded_at = at
+
+
+def restore(*, at: datetime) -> bool:
+    """Brings the charts back to the seeding of this moment, touching only what differs; False: none is kept."""
+    if _seeded_at != at:
+        return False
+    with connection.cursor() as cursor:
+        for table in reversed(_tables()):
+            cursor.execute(
+                f"DELETE FROM {table} WHERE id IN "  # noqa: S608 - our own table names
+                f"(SELECT id FROM (SELECT * FROM {table} EXCEPT SELECT * FROM seeded_{table}))"
+            )
+        for table in _tables():
+            cursor.execute(
+                f"INSERT INTO {table} SELECT * FROM seeded_{table} EXCEPT SELECT * FROM {table}"  # noqa: S608 - as above
+            )
+    return True
+
+
+def _tables() -> list[str]:
+    return [model._meta.db_table for model in _TABLES]
 
 
 def _write_practice(vendor: str, at: datetime) -> None:
@@ -72,20 +89,6 @@ def _write_practice(vendor: str, at: datetime) -> None:
         _stage_for_p2(chart)
     if vendor == behaviour.ECW:
         _stage_for_p11(chart)
-
-
-def _rows(model: type[SandboxRow]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {model._meta.db_table}")  # noqa: S608 - our own table names
-        return list(cursor.fetchall())
-
-
-def _write_again(snapshot: _Snapshot) -> None:
-    with connection.cursor() as cursor:
-        for table, rows in snapshot.rows.items():
-            if rows:
-                places = ", ".join(["%s"] * len(rows[0]))
-                cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - as above
 
 
 def directory() -> dict[str, Any]:
