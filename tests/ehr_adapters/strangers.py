@@ -235,6 +235,7 @@ def furnish(server: Server) -> dict[str, str]:
             "birthDate": "1957-03-14",
             "gender": "female",
             "identifier": [{"system": "urn:clinic:mrn", "value": "220744163"}],
+            "extension": [{"url": "urn:clinic:weighting", "valueDecimal": 0.30000000000000004}],
         }
     )
     practitioner = server.make({"resourceType": "Practitioner", "name": [{"family": "Vela"}]})
