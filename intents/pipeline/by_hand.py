@@ -25,6 +25,7 @@ from intents.lifecycle import RejectedBy, State
 from intents.models import HandEntry, Intent
 from intents.pipeline import gateway, worklist
 from intents.pipeline.validation import Draft, find_duplicate
+from intents.pipeline.validation.duplicates import is_same_thing
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ def _in_chart(intent: Intent, *, at: datetime) -> Snapshot | None:
             interaction=intent.interaction,
             encounter_ref=intent.proposal.encounter_ref,
             target_ref=intent.target_ref,
+            context=("medications",) if _is_prescription(intent.change_kind, content) else (),
             at=at,
         )
     except (AdapterError, AdapterMisconfigured, CannotUnseal) as failed:
@@ -138,6 +140,8 @@ def holding(now: Baseline, *, intent: Intent, content: Mapping[str, Any]) -> Sna
             if name not in skipped
         )
         return target if same else None
+    if _is_prescription(kind, content):
+        return _prescribed(now, content)
     draft = Draft(kind=kind, interaction="create", content=content)
     for each in now.neighbours(kind):
         if kind == "note":
@@ -145,6 +149,25 @@ def holding(now: Baseline, *, intent: Intent, content: Mapping[str, Any]) -> Sna
         else:
             found = find_duplicate(draft, baseline=replace(now, neighbourhood=(each,))) is not None
         if found:
+            return each
+    return None
+
+
+def _is_prescription(kind: str, content: Mapping[str, Any]) -> bool:
+    return kind == "order" and content.get("category") == "prescription"
+
+
+def _prescribed(now: Baseline, order: Mapping[str, Any]) -> Snapshot | None:
+    """The entry of the medication list that a typed prescription became: signed, it is an order no more."""
+    replaced = order.get("replaces")
+    wanted = {**order, "drug": order.get("code")}
+    wanted.pop("replaces", None)
+    for each in (*now.neighbours("order"), *now.context("medications")):
+        if each.reference == replaced:
+            continue
+        content = wanted if each.kind == "medication" else {**order, "replaces": None}
+        held = {**each.canonical, "replaces": None}
+        if is_same_thing(each.kind or "order", content, held, entry=each):
             return each
     return None
 

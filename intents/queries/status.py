@@ -103,6 +103,25 @@ def status_of(
     return _PLAIN[State(state)]
 
 
+_UNDECIDED = frozenset({State.DRAFTED, State.VALIDATED, State.PENDING_APPROVAL, State.HELD})
+
+
+def decided_words(*, state: str, rejected_by: str, finality: str, connection_title: str) -> str:
+    """The words for a change about which nothing is left to decide; "" for any other."""
+    if state in _UNDECIDED:
+        return ""
+    if state == State.REJECTED:
+        return _REFUSALS[rejected_by].words
+    if state in (State.ACCEPTED, State.RECONCILED):
+        return _written(
+            state=state,
+            finality=finality,
+            connection_title=connection_title,
+            open_discrepancies=(),
+        ).words
+    return BEING_SENT.words if state == State.APPROVED else _PLAIN[State(state)].words
+
+
 def _written(
     *, state: str, finality: str, connection_title: str, open_discrepancies: tuple[str, ...]
 ) -> Status:

@@ -1,10 +1,12 @@
 """What became of an approved draft, and what a person may still do about it: undo, resend, settle."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -92,7 +94,14 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             "delivery": found,
             "banner": banner,
             "changes": [
-                _shown(change, banner=banner, asked=asked, at=at) for change in found.changes
+                _shown(
+                    change,
+                    banner=banner,
+                    asked=asked,
+                    settles=may_operate(membership) and sees_phi(membership),
+                    at=at,
+                )
+                for change in found.changes
             ],
             "lead": _lead(found),
             "undo_seconds": _seconds_until(found.undo_until, at=at),
@@ -278,9 +287,16 @@ def _lead(found: Delivery) -> str:
     )
     number = len(states)
     if refused:
-        return (
-            f"{refused} of {number} refused by the EHR; {written} taken. "
-            "Read what the others say about the refused one."
+        reports = any(
+            change.intent.state == State.HELD
+            and change.intent.change_kind == "note"
+            and change.intent.reason.startswith("reported-change-failed")
+            for change in found.changes
+        )
+        return f"{refused} of {number} refused by the EHR; {written} taken. " + (
+            "The note says something that was not written; it was not sent."
+            if reports
+            else "Read what the others say about the refused one."
         )
     if written == number:
         return f"{'All ' if number > 1 else ''}{number} taken by the EHR."
@@ -290,14 +306,20 @@ def _lead(found: Delivery) -> str:
     return f"{written} of {number} taken by the EHR{so_far}."
 
 
-def _shown(change: ChangeDelivery, *, banner: Banner, asked: str, at: datetime) -> dict[str, Any]:
+def _shown(
+    change: ChangeDelivery, *, banner: Banner, asked: str, settles: bool, at: datetime
+) -> dict[str, Any]:
     """One change with its title, its notice and, if asked for, its exact request."""
     return {
         "delivery": change,
         "title": drafts.line_of(change.intent).delta.plain,
         "notice": _notice(change, at=at),
         "refusal": _refusal(change),
-        "look_for": _look_for(change, banner=banner) if change.settleable else (),
+        "look_for": (
+            (*_look_for(change, banner=banner), *(_seen_now(change, at=at) if settles else ()))
+            if change.settleable
+            else ()
+        ),
         "request": _request(change) if change.intent.ref == asked else (),
     }
 
@@ -387,6 +409,23 @@ def _look_for(change: ChangeDelivery, *, banner: Banner) -> tuple[Fact, ...]:
     if banner.alike:
         facts.append(Fact("Not to be confused with", banner.alike))
     return tuple(facts)
+
+
+def _seen_now(change: ChangeDelivery, *, at: datetime) -> Iterable[Fact]:
+    """What a look from here shows to who settles it: never more than a candidate."""
+    seen = reconciliation.candidates(intent_id=change.intent.pk, at=at)
+    if seen is None:
+        return
+    if not seen.looked:
+        yield Fact("Seen from here", "Such entries cannot be looked for from here.")
+    elif not seen.entries:
+        yield Fact("Seen from here", "No entry like it. That does not prove that it is not there.")
+    for entry in seen.entries:
+        said = presentation.entry_words(entry, zone=ZoneInfo(change.intent.tenant.time_zone))
+        yield Fact(
+            "Seen from here",
+            f"{said} ({entry.reference}). It is equal, and may be somebody else’s entry.",
+        )
 
 
 def _request(change: ChangeDelivery) -> tuple[WireStep, ...]:

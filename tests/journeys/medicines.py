@@ -12,6 +12,8 @@ from intents.models import Proposal
 
 SCOPES = ("MedicationRequest", "MedicationStatement", "ServiceRequest")
 ORAL = {"system": SNOMED, "code": "26643006"}
+# The field that names what an entry is about, which its source is quoted for.
+_NAMED = {"medication": "/drug", "allergy": "/substance", "vitals": "/readings"}
 
 
 def may_prescribe(day: Any) -> None:
@@ -43,28 +45,36 @@ def a_prescription(
     } | more
 
 
+def quoted(path: str, words: str, said: str, *, span: tuple[int, int] | None = None) -> Any:
+    """Evidence of a value at `path`, or of a span of it: these words of the source `said`."""
+    start = said.index(words)
+    return {
+        "path": path,
+        **({"span": list(span)} if span else {}),
+        "source": "s1",
+        "start": start,
+        "end": start + len(words),
+        "quote": words,
+        "method": "derived",
+        "confidence": 0.9,
+    }
+
+
+def recorded(said: str) -> list[dict[str, Any]]:
+    """The one source of a draft: what was said in the visit."""
+    return [{"ref": "s1", "kind": "transcript", "title": "Visit recording", "text": said}]
+
+
 def propose(
     day: Any, kind: str, content: Mapping[str, Any], *, patient: str, words: str, **body: Any
 ) -> Proposal:
     """A draft of one new entry whose source says `words`, received and screened."""
     said = f"Clinician: {words}.\n"
-    start = said.index(words)
     change = {
         "ref": "c1",
         "kind": kind,
         "interaction": "create",
         "content": dict(content),
-        "evidence": [
-            {
-                "path": "/drug" if kind == "medication" else "/code",
-                "source": "s1",
-                "start": start,
-                "end": start + len(words),
-                "quote": words,
-                "method": "derived",
-                "confidence": 0.9,
-            }
-        ],
+        "evidence": [quoted(_NAMED.get(kind, "/code"), words, said)],
     }
-    source = {"ref": "s1", "kind": "transcript", "title": "Visit recording", "text": said}
-    return day.propose(change, patient=patient, sources=[source], **body)
+    return day.propose(change, patient=patient, sources=recorded(said), **body)

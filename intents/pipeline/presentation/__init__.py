@@ -21,6 +21,7 @@ from intents.pipeline.presentation.page import (
     SourceView,
     Statement,
 )
+from intents.pipeline.presentation.saying import entry_words
 
 __all__ = [
     "Banner",
@@ -38,4 +39,5 @@ __all__ = [
     "SourceView",
     "Statement",
     "build",
+    "entry_words",
 ]

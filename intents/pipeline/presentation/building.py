@@ -42,7 +42,9 @@ def _build(proposal: Proposal, *, at: datetime) -> ReviewPage:
     }
     ehr = proposal.connection.title or proposal.connection.name
     letters = {i.ref: chr(ord("A") + n % 26) for n, i in enumerate(intents)}
-    not_written = {letters[one.intent.ref] for one in opened if _will_not_stand(one)}
+    not_written = {
+        letters[one.intent.ref]: _waiting_words(one) for one in opened if _will_not_stand(one)
+    }
     numbers = Numbers()
     try:
         cards = tuple(
@@ -104,6 +106,16 @@ def _will_not_stand(one: OpenedChange) -> bool:
     if one.intent.state in _GIVEN_UP or one.plan is None:
         return True
     return one.plan.finality is not Finality.FILED
+
+
+def _waiting_words(one: OpenedChange) -> str:
+    """How a note may go on reporting a change that will wait in the EHR; "" for one that will not."""
+    waits = one.plan is not None and one.plan.finality is Finality.STAGED
+    if one.intent.state in _GIVEN_UP or not waits:
+        return ""
+    if one.intent.change_kind == "order":
+        return "Keep: ordered, not yet signed"
+    return "Keep: it waits in the EHR to be accepted"
 
 
 def _intents(proposal: Proposal) -> list[Intent]:

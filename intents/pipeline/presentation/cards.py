@@ -1,12 +1,12 @@
 """One change as a card: what the frozen bytes say, beside the chart and the quoted sources."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ehr_adapters.canonical import base as canonical
 from ehr_adapters.contract import Snapshot
-from intents.lifecycle import State, Tier
+from intents.lifecycle import CLOSED, IN_FLIGHT, WRITTEN, State, Tier
 from intents.models import EvidenceItem, Finding, Intent
 from intents.pipeline import gateway
 from intents.pipeline.presentation import quoting
@@ -24,7 +24,7 @@ from intents.pipeline.presentation.page import (
 from intents.pipeline.presentation.saying import context_entry, value_words, zone_of
 from intents.pipeline.presentation.texts import draw_sections, left_out_statements
 from intents.pipeline.support.sentences import statements as statement_spans
-from intents.queries.status import finality_sentence
+from intents.queries.status import decided_words, finality_sentence
 
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
@@ -43,7 +43,7 @@ def draw_card(
     one: OpenedChange,
     *,
     letters: Mapping[str, str],
-    not_written: Collection[str],
+    not_written: Mapping[str, str],
     sources: Mapping[Any, quoting.OpenSource],
     ehr: str,
     numbers: Numbers,
@@ -82,6 +82,8 @@ def draw_card(
     remarks += tuple(r.sentence for r in one.plan.remarks) if one.plan else ()
     risk = _card_risk(one, rows)
     finality = one.plan.finality.value if one.plan else ""
+    copy = _copy(one, change)
+    said = {*remarks, copy.sentence if copy else ""}
     return Card(
         letter=letters[intent.ref],
         intent_id=str(intent.pk),
@@ -98,7 +100,7 @@ def draw_card(
         left_out=left_out,
         checks=(*field_checks, *statement_checks, *finding_checks) if _decidable(intent) else (),
         remarks=remarks,
-        findings=tuple(f.diagnostics for f in general if f.diagnostics not in remarks),
+        findings=tuple(f.diagnostics for f in general if f.diagnostics not in said),
         context=_context(one),
         finality=finality,
         finality_words=(
@@ -116,9 +118,24 @@ def draw_card(
             (step.method, step.path, step.body.decode("utf-8", "replace"))
             for step in (one.plan.steps if one.plan else ())
         ),
-        copy=_copy(one, change),
+        copy=copy,
+        status=decided_words(
+            state=intent.state,
+            rejected_by=intent.rejected_by,
+            finality=finality,
+            connection_title=ehr,
+        ),
+        lead=_lead(State(intent.state), by_hand=copy is not None, ehr=ehr),
         can_drop=_decidable(intent) and not intent.proposal.all_or_nothing,
     )
+
+
+def _lead(state: State, *, by_hand: bool, ehr: str) -> str:
+    if by_hand:
+        return f"Cannot be written to {ehr}"
+    if state in (*IN_FLIGHT, *WRITTEN):
+        return "Approved already"
+    return "Not written" if state in (*CLOSED, State.FAILED) else "Will be written"
 
 
 def _copy(one: OpenedChange, change: canonical.ChartChange) -> CopyView | None:
@@ -132,7 +149,19 @@ def _copy(one: OpenedChange, change: canonical.ChartChange) -> CopyView | None:
         baseline=one.baseline,
         sentence=unsupported.diagnostics,
     )
-    return CopyView(title=card.title, place=card.place, lines=card.lines, sentence=card.sentence)
+    # Who types it knows no ids of entries: what they name is said as on the rest of the page.
+    named = {}
+    for name, value in change.model_dump_canonical().items():
+        spec = canonical.field_spec(one.intent.change_kind, name)
+        if spec.control is canonical.Control.REFERENCE and value:
+            as_id = canonical.words(one.intent.change_kind, name, value)
+            named[spec.label, as_id] = (spec.label, value_words(one, name, value))
+    return CopyView(
+        title=card.title,
+        place=card.place,
+        lines=tuple(named.get(line, line) for line in card.lines),
+        sentence=card.sentence,
+    )
 
 
 def _after(one: OpenedChange, change: canonical.ChartChange) -> dict[str, Any]:
@@ -153,9 +182,11 @@ def _rows(one: OpenedChange, after: Mapping[str, Any]) -> tuple[Row, ...]:
     kind = one.intent.change_kind
     out = []
     for spec in canonical.fields(kind):
-        if spec.name == "sections" or spec.portal_only:
+        if spec.name == "sections":
             continue
-        now, will = one.now.get(spec.name), after.get(spec.name)
+        # What is meant for the portal alone is not in the frozen bytes, and decides all the same.
+        will = (one.content if spec.portal_only else after).get(spec.name)
+        now = None if spec.portal_only else one.now.get(spec.name)
         if now is None and will is None:
             continue
         out.append(

@@ -36,6 +36,7 @@ class Check:
 
 TAKE_OUT = "take-out"
 KEEP = "keep"
+KEEP_WAITING = "keep-waiting"
 ADD = "add"
 LEAVE_OUT = "leave-out"
 # Answers that change the words: a new version is made, checked and shown before it can be approved.
@@ -163,6 +164,10 @@ class Card:
     requests: tuple[tuple[str, str, str], ...] = ()
     can_drop: bool = False
     copy: CopyView | None = None
+    # what became of it, where nothing is left to decide; "" while something is
+    status: str = ""
+    # what stands over the values: that they will be written, or that they will not
+    lead: str = "Will be written"
 
     @property
     def changed_rows(self) -> tuple[Row, ...]:

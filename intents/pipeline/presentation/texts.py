@@ -1,6 +1,6 @@
 """The text of a change: its difference, its statements, and the quotes behind each of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from intents.models import EvidenceItem, Finding
@@ -10,6 +10,7 @@ from intents.pipeline.presentation.opened import Numbers, OpenedChange
 from intents.pipeline.presentation.page import (
     ADD,
     KEEP,
+    KEEP_WAITING,
     LEAVE_OUT,
     TAKE_OUT,
     Check,
@@ -26,7 +27,7 @@ def draw_sections(
     after: Mapping[str, Any],
     *,
     letters: Mapping[str, str],
-    not_written: Collection[str],
+    not_written: Mapping[str, str],
     sources: Mapping[Any, quoting.OpenSource],
     numbers: Numbers,
     into: list[Statement],
@@ -100,7 +101,7 @@ def _statement(
     evidence: Sequence[EvidenceItem],
     flags: Sequence[Finding],
     reports: str,
-    not_written: Collection[str],
+    not_written: Mapping[str, str],
     sources: Mapping[Any, quoting.OpenSource],
     number: int,
 ) -> Statement:
@@ -124,7 +125,7 @@ def _statement(
             key=f"{one.intent.ref}:statement:{pointer}:{start}-{end}",
             need=f"“{short}”",
             label=f"statement {number}",
-            options=(Option(TAKE_OUT, "Take it out"), Option(KEEP, _keep_words(support, reports))),
+            options=_answers(support, reports, waiting=not_written.get(reports, "")),
         )
     return Statement(
         number=number,
@@ -176,6 +177,15 @@ def left_out_statements(
             )
         )
     return tuple(out)
+
+
+def _answers(support: str, reports: str, *, waiting: str) -> tuple[Option, ...]:
+    """What may become of a statement in doubt; `waiting` says how, if what it reports waits in the EHR."""
+    return (
+        Option(TAKE_OUT, "Take it out"),
+        *([Option(KEEP_WAITING, waiting)] if waiting else []),
+        Option(KEEP, _keep_words(support, reports)),
+    )
 
 
 def _keep_words(support: str, reports: str) -> str:

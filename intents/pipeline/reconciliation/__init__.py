@@ -4,7 +4,7 @@
 about the rest. Nothing here ever sends.
 """
 
-from intents.pipeline.reconciliation.looking import confirm, settle
+from intents.pipeline.reconciliation.looking import candidates, confirm, settle
 from intents.pipeline.reconciliation.settling import (
     RESOLUTIONS,
     ApprovalRanOut,
@@ -32,6 +32,7 @@ __all__ = [
     "OperatorOnly",
     "StillInQuarantine",
     "assign",
+    "candidates",
     "confirm",
     "operator_give_up",
     "operator_resend",

@@ -100,6 +100,38 @@ def confirm(*, intent_id: UUID | str, at: datetime) -> Intent:
     return _write(subject, event, match, at=at, tick=tick)
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a look shows to a person who settles: entries of equal content, none of which proves anything.
+
+    `looked` is False where the chart does not show such entries, or could not be read.
+    """
+
+    looked: bool
+    entries: tuple[Snapshot, ...] = ()
+
+
+def candidates(*, intent_id: UUID | str, at: datetime) -> Candidates | None:
+    """Entries that could be the change whose outcome is unknown; None where a machine settles that.
+
+    Changes nothing. Must not be called inside a transaction.
+    """
+    subject = subject_of(intent_id)
+    if subject is None or subject.intent.state != State.UNCERTAIN:
+        return None
+    if subject.plan.find == FindMethod.NONE:
+        return Candidates(looked=False)
+    if subject.plan.find != FindMethod.MATCH:
+        return None
+    found = _search(subject, at=at)
+    equal = {
+        hit.snapshot.reference: hit.snapshot
+        for hit in found.hits
+        if not matching.compare(hit.snapshot, plan=subject.plan, capability=subject.capability)
+    }
+    return Candidates(looked=found.complete or bool(equal), entries=tuple(equal.values()))
+
+
 def subject_of(intent_id: UUID | str) -> Subject | None:
     """The sent change with its plan; None when there is nothing to look for or by."""
     intent = Intent.objects.select_related("connection", "proposal", "current_version").get(
@@ -246,7 +278,9 @@ def _read_back(subject: Subject, *, at: datetime) -> Match:
             return Match(Verdict.NONE)
     if subject.plan.find != FindMethod.NONE:
         match = _judge(subject, _search(subject, at=at))
-        if match.verdict != Verdict.COLLEAGUE_EQUAL or subject.plan.find.hit_proves:
+        # Equal content alone is a candidate; under the id that the EHR or a person named, it is this one.
+        named = match.entry is not None and bool(reference) and match.entry.reference == reference
+        if match.verdict != Verdict.COLLEAGUE_EQUAL or subject.plan.find.hit_proves or named:
             return match
     return _among_the_active(subject, at=at)
 
