@@ -177,11 +177,13 @@ def connect(
     """A sandbox connection with a credential of its own, registered with the practice EHR, and who is who there."""
     reference, public = front.make_credential(settings.KEY_DIR)
     client = f"reviewportal-{front.name}"
+    secret = (front.secrets or {}).get("client_secret", "")
+    known_by = {"secret": secret} if secret else {"pem": public}
     call(
         practice,
         "POST",
         "clients",
-        {"vendor": front.vendor, "client_id": client, "pem": public, "scope": "system/*.cruds"},
+        {"vendor": front.vendor, "client_id": client, "scope": "system/*.cruds", **known_by},
     )
     connection = EhrConnection.add(
         tenant=tenant,

@@ -40,8 +40,9 @@ def _nothing_set(practice: str, directory: Directory) -> dict[str, Any]:
 class Front:
     """One practice EHR and the connection to it. `base` and `token` are paths below its address.
 
-    `settings` and `secrets` are made from its address and its directory; `unmapped` names the staff whose
-    identity in this EHR nobody has verified.
+    `settings` are made from its address and its directory; `secrets` are what its credential file holds beside
+    the key, and a "client_secret" among them is what the practice EHR knows the portal by; `unmapped` names the
+    staff whose identity in this EHR nobody has verified.
     """
 
     vendor: str

@@ -1,5 +1,6 @@
 """One adapter connected to one front of the practice EHR, and what is done there with any kind of change."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,13 +16,21 @@ KINDS = {"generic": "generic_r4", "epic": "epic"}
 
 
 class Stage:
-    """An adapter, and the patient `who` of the practice."""
+    """An adapter, and the patient `who` of the practice. `secrets` are those of its credential file; with a
+    "client_secret" the practice knows it by that, else by its key."""
 
     def __init__(
-        self, practice: Practice, vendor: str, *, who: str = "P1", **settings: Any
+        self,
+        practice: Practice,
+        vendor: str,
+        *,
+        who: str = "P1",
+        secrets: Mapping[str, str] | None = None,
+        **settings: Any,
     ) -> None:
         self.practice, self.vendor, self.who = practice, vendor, who
-        self.backend = practice.client(vendor)
+        secret = (secrets or {}).get("client_secret", "")
+        self.backend = practice.client(vendor, **({"secret": secret} if secret else {}))
         self.at = datetime.now(UTC)
         self.connection = Connection(
             kind=KINDS.get(vendor, vendor),
@@ -32,6 +41,7 @@ class Stage:
             private_key_pem=self.backend.key.private_bytes(
                 Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
             ).decode(),
+            secrets=secrets or {},
             settings=settings,
             read_timeout=20.0,
             deadline=30.0,
