@@ -39,17 +39,18 @@ def _matrix(declared: dict[str, CapabilitySet]) -> Iterator[str]:
         "S1 to S3 may be sent again after proven absence, S4 and S6 never."
     )
     yield ""
-    titles = [gateway.vendor_name(kind) for kind in declared]
-    titles = [
-        title if title[:1].isupper() else "Generic FHIR R4" for title in titles
-    ]  # "the EHR" is how a sentence calls a server of no known vendor
-    yield "| Kind | Interaction | " + " | ".join(titles) + " |"
-    yield "|---" * (len(titles) + 2) + "|"
+    yield "| Kind | Interaction | " + " | ".join(_title(kind) for kind in declared) + " |"
+    yield "|---" * (len(declared) + 2) + "|"
     for kind in all_kinds():
         for interaction in interactions(kind):
             cells = [_cell(each.lookup(kind, interaction)) for each in declared.values()]
             yield f"| {kind_label(kind)} | {interaction} | " + " | ".join(cells) + " |"
     yield ""
+
+
+def _title(kind: str) -> str:
+    # "the EHR" is how a sentence calls a server of no known vendor.
+    return "Generic FHIR R4" if kind == "generic_r4" else gateway.vendor_name(kind)
 
 
 def _cell(capability: Capability | None) -> str:
@@ -60,7 +61,7 @@ def _cell(capability: Capability | None) -> str:
 
 def _each(declared: dict[str, CapabilitySet]) -> Iterator[str]:
     for kind, found in declared.items():
-        yield f"## {gateway.vendor_name(kind) if kind != 'generic_r4' else 'Generic FHIR R4'}"
+        yield f"## {_title(kind)}"
         yield ""
         yield f"Kind of connection `{kind}`, adapter version {found.version}."
         yield ""
