@@ -116,6 +116,11 @@ class TestADailyDose:
                 "dose 1.14 times as much: 35 mg per week to 40 mg per week",
             ),
             (
+                taken("5", 1, 1, "d"),
+                taken("5", 8, 1, "wk"),
+                "dose 1.14 times as much: 35 mg per week to 40 mg per week",
+            ),
+            (
                 taken("10", 1, 1, "d"),
                 taken("5", 1, 1, "d"),
                 "dose halved: 10 mg per day to 5 mg per day",

@@ -1,4 +1,7 @@
-"""What an EHR cannot take is refused with the reason, and leaves a card to type from."""
+"""What an EHR cannot take is refused with the reason, and leaves a card to type from.
+
+Golden workflow 5, its second half: stage 3 to stage 3a, which Epic cannot update.
+"""
 
 import pytest
 from django.test import Client
@@ -38,6 +41,7 @@ def test_a_problem_update_that_epic_does_not_take_becomes_a_card_to_type_from(cl
         clinic.person("reyes").user, backend="django.contrib.auth.backends.ModelBackend"
     )
     page = browser.get(f"/intents/{proposal.pk}/").content.decode()
+    assert "Cannot be written to Epic Northgate (practice)" in page
     card = page[page.index('class="copy"') :]
     assert "Chronic kidney disease, stage 3a" in card
     assert "N18.31" in card

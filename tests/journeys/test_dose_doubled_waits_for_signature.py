@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from intents.lifecycle import State
-from intents.models import Discrepancy
+from intents.models import Discrepancy, ReviewDecision
 from intents.pipeline.intake.receiving import ScopeNotGranted
 from tests.factories import SOURCE
+from tests.journeys.day import text_of
+from tests.journeys.test_dose_doubled_by_hand_in_epic import a_note
 
 SAID = "Home readings have been around 152 over 90, most mornings."
 LISINOPRIL = {
@@ -98,6 +100,43 @@ def test_the_order_waits_for_a_signature_and_the_entry_stays_until_then(day, tab
     assert not Discrepancy.objects.exists()
     assert len(day.writes()) == 1
     day.check_usual(proposal, "intent:write:waiting", "intent:write:reconciled")
+    day.check_log()
+
+
+@pytest.mark.req("002-29")
+def test_a_note_that_reports_the_order_is_kept_as_ordered_and_not_yet_signed(day, tablets):
+    report, rest = "Increase lisinopril to 20 mg once daily.", "Denies cough."
+    text = f"{report} {rest}"
+    note = a_note(
+        text,
+        reports=report,
+        evidence=[
+            quoted("/sections/0/text") | {"span": [0, len(report)]},
+            quoted("/sections/0/text") | {"span": [len(report) + 1, len(text)]},
+        ],
+    )
+    proposal = day.propose(order(tablets), note)
+    reyes = day.desk("reyes")
+    screen = reyes.review(proposal)
+    [answers] = [a for about, a in screen.choices().items() if report[:20] in about]
+    assert [each.words for each in answers] == [
+        "Take it out",
+        "Keep: ordered, not yet signed",
+        "Keep, I did it in the EHR",
+    ]
+    others = {about: "Keep" for about in screen.choices() if report[:20] not in about}
+    reyes.approve(proposal, answers=others | {report[:20]: "ordered, not yet signed"})
+    for _ in range(2):
+        day.after_undo()
+    assert day.state(proposal, "c1") == State.ACCEPTED
+    assert day.state(proposal, "c2") == State.RECONCILED
+    first, second = day.writes()
+    assert "MedicationRequest" in first["path"], "the note goes after what it reports"
+    assert "DocumentReference" in second["path"]
+    [filed] = day.held()
+    assert report in text_of(filed["content"])
+    [decision] = ReviewDecision.objects.filter(screening__version__intent__ref="c2")
+    assert "keep-waiting" in str(decision.checks), "what was answered is kept"
     day.check_log()
 
 

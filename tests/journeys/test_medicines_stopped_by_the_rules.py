@@ -20,6 +20,11 @@ def stopped(day, proposal, *, rule: str, sentence: str) -> None:
     assert rule in event.authority
     screen = day.desk("reyes").review(proposal)
     assert sentence in screen.text
+    card = screen.part("c-A")
+    assert "Blocked" in card
+    assert "Not written" in card
+    assert "Nothing is sent for this change." in card
+    assert "for someone to accept it" not in card
     assert not screen.offers("Approve")
     day.after_undo()
     assert day.writes() == []

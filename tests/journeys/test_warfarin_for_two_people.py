@@ -1,5 +1,7 @@
 """Golden workflow 7: warfarin from 35 to 40 mg a week takes two people, the second without the first's answer."""
 
+from datetime import datetime
+
 import pytest
 
 from intents.lifecycle import State, Tier
@@ -29,6 +31,11 @@ def test_two_prescribers_agree_and_a_draft_order_waits_for_a_signature(day, prop
     reyes, lam = day.desk("reyes"), day.desk("lam")
     screen = reyes.review(proposal)
     assert "A high-alert medicine: two people approve" in screen.text
+    card = screen.part("c-A")
+    assert "Dose 1.14 times as much: 35 mg per week to 40 mg per week." in card
+    measured = day.entry(day.clinic.patient("P5")["entries"]["inr_2d"])["content"]
+    when = datetime.fromisoformat(measured["effectiveDateTime"])
+    assert f"1.7 INR, low, {when:%d-%b-%Y}" in card
     screen = reyes.approve(proposal)
     assert "Your approval is recorded. A second person has to approve" in screen.text
     day.after_undo()

@@ -4,7 +4,7 @@ Exact, and only shown: nothing of it is sent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -37,6 +37,13 @@ class PeriodDose:
         unit = units.amount_words(decimal_words(self.high), self.unit).partition(" ")[2]
         return f"{lead}{amount} {unit} {_PERIOD_WORDS[self.period]}"
 
+    @property
+    def in_a_week(self) -> "PeriodDose":
+        """The same over a week; what is taken by the month stays so."""
+        if self.period != "d":
+            return self
+        return replace(self, low=self.low * 7, high=self.high * 7, period="wk")
+
 
 def daily_dose(content: Mapping[str, Any]) -> PeriodDose | None:
     """What the dose and the frequency come to in a day; in a week where it is not taken every day, in a month
@@ -65,8 +72,11 @@ def dose_ratio(before: Mapping[str, Any], after: Mapping[str, Any]) -> Fraction 
     Of a range, the end that moves further counts. None where one is not known, where the two are of
     different dimensions (mg and mL), or where a monthly schedule meets another.
     """
-    one, other = _per_week(daily_dose(before)), _per_week(daily_dose(after))
-    if one is None or other is None or one.period != other.period:
+    today, then = daily_dose(before), daily_dose(after)
+    if today is None or then is None:
+        return None
+    one, other = today.in_a_week, then.in_a_week
+    if one.period != other.period:
         return None
     if not units.same_dimension(one.unit, other.unit):
         return None
@@ -92,12 +102,6 @@ def dose_unit(content: Mapping[str, Any]) -> str:
     """The UCUM code of the dose, "" where there is none."""
     amounts = amounts_of(content.get("dose"))
     return amounts[2] if amounts else ""
-
-
-def _per_week(dose: PeriodDose | None) -> PeriodDose | None:
-    if dose is None or dose.period != "d":
-        return dose
-    return PeriodDose(dose.low * 7, dose.high * 7, dose.unit, "wk", dose.up_to)
 
 
 def amounts_of(dose: Any) -> tuple[Fraction, Fraction, str] | None:

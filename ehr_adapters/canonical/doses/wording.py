@@ -80,6 +80,9 @@ def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     ratio = dose_ratio(before, after)
     if old is None or new is None or ratio == 1:
         return ""
+    if old.period != new.period:
+        # Nobody compares a day with a week.
+        old, new = old.in_a_week, new.in_a_week
     if ratio is None:
         return f"dose not comparable: {old.words} to {new.words}"
     return f"dose {ratio_words(ratio)}: {old.words} to {new.words}"

@@ -26,6 +26,7 @@ from intents.pipeline.presentation.texts import draw_sections, left_out_statemen
 from intents.pipeline.support.sentences import statements as statement_spans
 from intents.queries.status import decided_words, finality_sentence
 
+_NOT_WRITTEN = "Not written"
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
 # What is done to an entry, before its name.
@@ -83,6 +84,7 @@ def draw_card(
     risk = _card_risk(one, rows)
     finality = one.plan.finality.value if one.plan else ""
     copy = _copy(one, change)
+    lead = _lead(State(intent.state), by_hand=copy is not None, ehr=ehr)
     said = {*remarks, copy.sentence if copy else ""}
     return Card(
         letter=letters[intent.ref],
@@ -105,7 +107,7 @@ def draw_card(
         finality=finality,
         finality_words=(
             finality_sentence(finality, connection_title=ehr)
-            if finality
+            if finality and lead != _NOT_WRITTEN
             else "Nothing is sent for this change."
         ),
         author=_author(one, after),
@@ -125,7 +127,7 @@ def draw_card(
             finality=finality,
             connection_title=ehr,
         ),
-        lead=_lead(State(intent.state), by_hand=copy is not None, ehr=ehr),
+        lead=lead,
         can_drop=_decidable(intent) and not intent.proposal.all_or_nothing,
     )
 
@@ -135,7 +137,7 @@ def _lead(state: State, *, by_hand: bool, ehr: str) -> str:
         return f"Cannot be written to {ehr}"
     if state in (*IN_FLIGHT, *WRITTEN):
         return "Approved already"
-    return "Not written" if state in (*CLOSED, State.FAILED) else "Will be written"
+    return _NOT_WRITTEN if state in (*CLOSED, State.FAILED) else "Will be written"
 
 
 def _copy(one: OpenedChange, change: canonical.ChartChange) -> CopyView | None:
