@@ -198,7 +198,7 @@ class Strangers:
             cwd=_server_folder(),
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PORT": "0", "STOCK": stock, "TOKEN_TTL": "3600"},
+            env={**os.environ, "PORT": "0", "STOCK": stock},
         )
         assert process.stdout is not None
         line = process.stdout.readline()
