@@ -43,6 +43,12 @@ class TestKindsAndSettings:
         assert pointer == "/colour"
         assert sentence.endswith(".")
 
+    @pytest.mark.parametrize("number", ["195900", 195900])
+    def test_take_a_number_with_or_without_quotes(self, number):
+        """`--set practice_id=195900` is JSON, and so is a number typed into the administration."""
+        settings = {"practice_id": number, "department_id": number}
+        assert gateway.check_settings(kind="athenahealth", settings=settings) == ()
+
     def test_shape_the_hash_and_what_can_be_said(self, clinic):
         before = clinic.connection()
         hashed = gateway.settings_hash(connection=before)

@@ -10,10 +10,16 @@ _DATE = r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 class AthenaSettings(FhirSettings):
     """One practice of athenaOne; an empty date means "not probed"."""
 
-    practice_id: str = Field(default="", pattern=r"^[0-9]{0,12}$", title="Number of the practice")
+    practice_id: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,12}$",
+        coerce_numbers_to_str=True,
+        title="Number of the practice",
+    )
     department_id: str = Field(
         default="",
         pattern=r"^[0-9]{0,12}$",
+        coerce_numbers_to_str=True,
         title="Department of chart calls without a visit; else the patient's own",
     )
     scope_syntax: str = Field(default="v1", pattern="^v[12]$", title="Spelling of scopes")
