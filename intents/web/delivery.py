@@ -1,7 +1,7 @@
 """What became of an approved draft, and what a person may still do about it: undo, resend, settle."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,11 +27,12 @@ from intents.lifecycle import MOVING, State
 from intents.models import Discrepancy, Intent, Proposal, WriteLedgerEntry
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
-from intents.pipeline.presentation import Banner, NotPresentable
+from intents.pipeline.presentation import Banner, CopyView, NotPresentable
 from intents.queries import delivery, writing
 from intents.queries.delivery import ChangeDelivery, Delivery
 from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
+from intents.web.by_hand import ByHand, typed_by_hand
 from intents.web.errors import overtaken
 
 _CODE = re.compile(r"[a-z0-9-]+")
@@ -87,6 +88,8 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
                     payload_hash=change.payload_hash,
                 )
     banner = banner_of(proposal, at=at, verb="To")
+    hands = typed_by_hand(proposal, membership=membership, at=at) if sees_phi(membership) else {}
+    copies = _copies(proposal, at=at) if hands else {}
     return render(
         request,
         "intents/delivery.html",
@@ -101,6 +104,7 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
                     settles=may_operate(membership) and sees_phi(membership),
                     at=at,
                 )
+                | _by_hand(change, hands=hands, copies=copies)
                 for change in found.changes
             ],
             "lead": _lead(found),
@@ -322,6 +326,25 @@ def _shown(
         ),
         "request": _request(change) if change.intent.ref == asked else (),
     }
+
+
+def _copies(proposal: Proposal, *, at: datetime) -> dict[str, CopyView | None]:
+    """The cards to type from, by the change's id: they stay in reach when the rest is on its way."""
+    try:
+        seen = presentation.build(proposal=proposal, at=at)
+    except NotPresentable:
+        return {}
+    return {card.intent_id: card.copy for card in seen.cards}
+
+
+def _by_hand(
+    change: ChangeDelivery,
+    *,
+    hands: Mapping[str, ByHand],
+    copies: Mapping[str, CopyView | None],
+) -> dict[str, Any]:
+    key = str(change.intent.pk)
+    return {"hand": hands.get(key), "copy": copies.get(key) if key in hands else None}
 
 
 def _refusal(change: ChangeDelivery) -> str:

@@ -13,7 +13,12 @@ from intents.models import Proposal
 SCOPES = ("MedicationRequest", "MedicationStatement", "ServiceRequest")
 ORAL = {"system": SNOMED, "code": "26643006"}
 # The field that names what an entry is about, which its source is quoted for.
-_NAMED = {"medication": "/drug", "allergy": "/substance", "vitals": "/readings"}
+_NAMED = {
+    "medication": "/drug",
+    "allergy": "/substance",
+    "vitals": "/readings",
+    "message": "/body",
+}
 
 
 def may_prescribe(day: Any) -> None:

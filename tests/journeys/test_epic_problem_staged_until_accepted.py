@@ -98,3 +98,43 @@ def test_a_change_that_epic_cannot_take_says_so_and_is_not_lost(day):
     screen = day.desk("reyes").review(proposal)
     assert "Epic offers no way to change a problem from outside." in screen.text
     assert day.writes("epic") == []
+
+
+@pytest.mark.req("000-42", "001-53")
+def test_of_one_draft_the_new_problem_waits_and_the_finer_stage_is_typed_by_hand(day):
+    finer = {
+        "system": "http://hl7.org/fhir/sid/icd-10-cm",
+        "code": "N18.31",
+        "display": "Chronic kidney disease, stage 3a",
+    }
+    stage = day.clinic.problem(
+        ref="c2",
+        interaction="update",
+        target=day.clinic.patient("P1", "epic")["entries"]["ckd"],
+        content={"code": [finer]},
+        evidence=[],
+    )
+    proposal = day.propose(day.clinic.problem(vendor="epic"), stage, vendor="epic")
+    assert day.states(proposal) == {"c1": State.PENDING_APPROVAL, "c2": State.REJECTED}
+    reyes = day.desk("reyes")
+    screen = reyes.review(proposal)
+    cards = [screen.part("c-A"), screen.part("c-B")]
+    [waits] = [card for card in cards if WAITING in card]
+    [typed] = [card for card in cards if "Cannot be written to Epic Northgate (practice)" in card]
+    assert "Chronic kidney disease, stage 3a" in typed
+    assert "nothing is sent from here" in typed
+    assert "Dizziness" in waits
+    reyes.approve(proposal)
+    day.after_undo()
+    assert day.state(proposal) == State.ACCEPTED
+    assert [entry["method"] for entry in day.writes("epic")] == ["POST"]
+
+    # The card stays in reach when the rest is sent, and so does what became of it.
+    part = reyes.delivery(proposal).part("c-c2")
+    assert "Cannot be written to Epic Northgate (practice)." in part
+    assert "N18.31" in part
+    screen = reyes.press(reyes.delivery(proposal), "I typed it into Epic")
+    assert screen.url == f"/intents/{proposal.pk}/delivery/"
+    assert "Not seen in the chart yet" in screen.part("c-c2")
+    assert not screen.offers("I typed it into")
+    assert "I typed it into" not in day.desk("quill").delivery(proposal).text
