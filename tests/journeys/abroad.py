@@ -20,7 +20,7 @@ from tests.ehr_adapters.strangers import Server
 from tests.journeys.day import Day
 
 NAME = "abroad-r4"
-SCOPES = ("Condition.c", "Condition.u", "MedicationStatement.u", "AllergyIntolerance.u")
+SCOPES = ("Condition.c", "Condition.u", "MedicationRequest.u", "AllergyIntolerance.u")
 SAID = "Clinician: Everything is as we discussed on the telephone.\n"
 QUOTE = "as we discussed on the telephone"
 

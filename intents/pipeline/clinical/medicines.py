@@ -110,7 +110,11 @@ INGREDIENTS: Mapping[str, Ingredient] = {
 
 # RxNorm product or brand name -> its ingredients.
 PRODUCTS: Mapping[str, tuple[str, ...]] = {
+    "197591": ("3322",),  # diazepam 5 mg tablet
+    "259255": ("83367",),  # atorvastatin 80 mg tablet
     "314076": ("29046",),  # lisinopril 10 mg tablet
+    "314231": ("36567",),  # simvastatin 10 mg tablet
+    "849574": ("7258",),  # naproxen sodium 220 mg tablet
     "202991": ("4603",),  # Lasix
 }
 

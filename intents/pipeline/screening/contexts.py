@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from ehr_adapters.contract import Baseline
+from intents.lifecycle import WRITTEN
 from intents.models import Intent
 from intents.pipeline.screening.drafts import own_tags
 
@@ -48,10 +49,17 @@ def changed_beside(intent: Intent, *, then: Baseline, now: Baseline) -> bool:
     kind = intent.change_kind
     if "medications" not in contexts_of(kind):
         return False
-    ours = _tags_of_draft(intent)
-    return any(
-        _entries(then, what, aside=ours) != _entries(now, what, aside=ours) for what in _DECISIVE
-    )
+    tags, versions = _tags_of_draft(intent), _versions_of_draft(intent)
+    for what in _DECISIVE:
+        tagged = (*then.context(what), *now.context(what))
+        ours = {one.reference for one in tagged if any(tag in tags for tag in one.tags)} | {
+            one.reference
+            for one in now.context(what)
+            if (one.reference, one.version_id) in versions
+        }
+        if _entries(then, what, aside=ours) != _entries(now, what, aside=ours):
+            return True
+    return False
 
 
 def _entries(
@@ -60,7 +68,7 @@ def _entries(
     return frozenset(
         (one.reference, one.hash_whole)
         for one in baseline.context(what)
-        if not any(tag in aside for tag in one.tags)
+        if one.reference not in aside
     )
 
 
@@ -68,3 +76,13 @@ def _tags_of_draft(intent: Intent) -> frozenset[str]:
     """The tags of every change of the same draft: what they write is what was approved together."""
     siblings = Intent.objects.filter(proposal_id=intent.proposal_id)
     return frozenset().union(*(own_tags(each) for each in siblings))
+
+
+def _versions_of_draft(intent: Intent) -> frozenset[tuple[str, str]]:
+    """The entries as changes of the same draft left them, each with its version: a changed entry carries no
+    tag, and in a later version somebody else has changed it as well."""
+    return frozenset(
+        Intent.objects.filter(proposal_id=intent.proposal_id, state__in=WRITTEN)
+        .exclude(resource_version="")
+        .values_list("resource_ref", "resource_version")
+    )
