@@ -28,6 +28,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         # files twice; ignored: the header means nothing.
         "conditional_create": "atomic",
         "version_check": True,  # false: a stale If-Match is not noticed
+        "bare_creates": False,  # true: 201 without body and version, its Location relative to the base
         "update_creates": False,
         "identifiers_kept": True,
         "security_labels_kept": True,  # meta.security comes back

@@ -183,6 +183,14 @@ class TestConditionalCreate:
                 == 201
             )
 
+    def test_can_be_answered_with_nothing_but_a_relative_location(self, r4, p1):
+        r4.practice.settings("generic", bare_creates=True)
+        reply = r4.post("Condition", problem(p1["patient"]))
+        assert (reply.status_code, reply.content) == (201, b"")
+        assert "ETag" not in reply.headers
+        assert r4.get(reply.headers["Location"]).status_code == 200
+        assert reply.headers["Location"].startswith("Condition/")
+
 
 class TestUpdate:
     def test_makes_the_next_version_and_keeps_the_first(self, r4, p1):

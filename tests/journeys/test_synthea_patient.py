@@ -1,6 +1,6 @@
 """A generated patient that others published, in a server that others made: three drafts go into her chart.
 
-The patient's file lies beside the checkout; PUBLIC_DATA names another place. Nothing of it is kept here but ids.
+The patient's file lies beside the checkout; SHARED_DATA names another place. Nothing of it is kept here but ids.
 The practice EHR, which keeps a number as it was written, shows that the portal does so too.
 """
 
@@ -20,7 +20,7 @@ from tests.journeys.day import Day
 
 pytestmark = [pytest.mark.once, pytest.mark.interop]
 
-DATA = Path(os.environ.get("PUBLIC_DATA", str(Path(__file__).resolve().parents[3] / "shared/data")))
+DATA = Path(os.environ.get("SHARED_DATA", str(Path(__file__).resolve().parents[3] / "shared/data")))
 PATIENT = "a5cb8ce9-cec6-6b23-0990-cbaf753578a4"
 PROBLEM = "Condition/45c2ced0-6dd7-c704-0b63-deb567cc7d0a"
 MEDICINE = "MedicationRequest/9da50262-b306-5964-0331-73ab3bb9a1ea"
@@ -60,7 +60,7 @@ def lines() -> list[bytes]:
     """The patient's resources as they were published; the three that are changed with extensions besides."""
     path = DATA / "synthea-us-core" / f"{PATIENT}.ndjson"
     if not path.is_file():
-        absent("The published patients are not beside the checkout (PUBLIC_DATA).")
+        absent("The published patients are not beside the checkout (SHARED_DATA).")
     out = []
     for line in path.read_bytes().splitlines():
         known = json.loads(line)

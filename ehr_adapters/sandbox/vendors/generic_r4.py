@@ -3,8 +3,9 @@
 from typing import Any
 
 from ehr_adapters.sandbox import behaviour
-from ehr_adapters.sandbox.exchange import Call
+from ehr_adapters.sandbox.exchange import Answer, Call
 from ehr_adapters.sandbox.front import Front
+from ehr_adapters.sandbox.models import SandboxResource
 from ehr_adapters.sandbox.statements import offered, statement
 
 
@@ -12,6 +13,23 @@ class GenericFront(Front):
     """/generic/fhir/R4."""
 
     vendor = behaviour.GENERIC
+
+    def written(
+        self,
+        call: Call,
+        status: int,
+        row: SandboxResource,
+        content: dict[str, Any],
+        *,
+        committed: bool = True,
+    ) -> Answer:
+        """As everywhere; where creates are answered barely, with nothing but the new entry's reference."""
+        answer = super().written(call, status, row, content, committed=committed)
+        if status != 201 or not behaviour.of(self.vendor, "bare_creates"):
+            return answer
+        bare = Answer(status, {"Location": f"{row.type}/{row.fhir_id}"})
+        bare.committed.extend(answer.committed)
+        return bare
 
     def capability_statement(self, call: Call) -> dict[str, Any]:
         updates = behaviour.of(self.vendor, "update_creates")
