@@ -27,6 +27,7 @@ from ehr_adapters.canonical.base import (
 from intents.governance.encryption import CannotUnseal, PhiRecord
 from intents.lifecycle import RejectedBy, State, Tier
 from intents.models import Intent, Proposal
+from intents.pipeline.clinical.observed import weighs_a_child
 from intents.web import wording
 
 # A line is a line: longer values are cut here and read in full on the draft's own page.
@@ -187,7 +188,13 @@ def line_of(intent: Intent) -> ChangeLine:
     # What the change says first, whose words and which visit it hangs on last.
     changed.sort(key=lambda spec: spec.control in {Control.REFERENCE, Control.REFERENCES})
     delta = _delta(intent, specs=specs, target=target, after=after, changed=changed)
-    return ChangeLine(delta, _risk(intent, changed))
+    risk = _risk(intent, changed)
+    if risk in ("low", "med") and kind == "vitals":
+        screening, identity = intent.current_screening, baseline_of(intent).get("identity") or {}
+        born = str(identity.get("birth_date") or "")
+        if screening and weighs_a_child(kind, after, birth_date=born, at=screening.created_at):
+            risk = "high"
+    return ChangeLine(delta, risk)
 
 
 def _delta(

@@ -17,7 +17,10 @@ def approved(day):
     day.clinic.allow("system/Observation.c", vendor=ATHENA)
     made = day.propose(vitals(day), vendor=ATHENA, sources=recorded(SAID))
     assert day.state(made) == State.PENDING_APPROVAL, day.intent(made).reason
-    day.desk("reyes").approve(made)
+    reyes = day.desk("reyes")
+    assert "Medium risk" in reyes.open("/queue/").text, "an adult's"
+    assert "Medium risk" in reyes.review(made).part("c-A")
+    reyes.approve(made)
     return made
 
 

@@ -22,9 +22,11 @@ def test_40_kg_for_ada_is_asked_about_beside_her_last_weight_and_40_lb_are_not(d
     day.clinic.allow("system/Observation.c")
     kilograms = weighed(day, "40", "kg", "She weighs 40 kg today")
     reyes = day.desk("reyes")
+    assert "High risk" in reyes.open("/queue/").text
     screen = reyes.review(kilograms)
     card = screen.part("c-A")
     assert POUNDS in card
+    assert "High risk" in card, "doses are reckoned from it"
     assert "Body weight 18.2 kg" in card, "the last one, to compare with"
     # The value alone is not enough: what is doubtful has a tick of its own.
     [question] = [tick for tick in screen.ticks() if POUNDS in tick.need]

@@ -197,6 +197,14 @@ def weight_in(content: Any) -> tuple[int, Fraction] | None:
     return None
 
 
+def weighs_a_child(kind: str, content: Any, *, birth_date: str, at: datetime) -> bool:
+    """A weight of somebody under 18, or of unknown age: doses are reckoned from it."""
+    if kind != "vitals" or weight_in(content) is None:
+        return False
+    age = age_in_years(birth_date, at=at)
+    return age is None or age < 18
+
+
 # --- pregnancy ---------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from ehr_adapters.contract import Snapshot
 from intents.lifecycle import CLOSED, IN_FLIGHT, WRITTEN, State, Tier
 from intents.models import EvidenceItem, Finding, Intent
 from intents.pipeline import gateway
+from intents.pipeline.clinical.observed import weighs_a_child
 from intents.pipeline.presentation import quoting
 from intents.pipeline.presentation.medicines import dose_sentences
 from intents.pipeline.presentation.opened import Numbers, OpenedChange
@@ -319,6 +320,14 @@ def _card_risk(one: OpenedChange, rows: Sequence[Row]) -> str:
         if special:
             return special
     changed = [r.name for r in rows if r.changed]
+    identity = one.baseline.identity
+    if weighs_a_child(
+        one.intent.change_kind,
+        {**one.now, **one.content},
+        birth_date=identity.birth_date if identity else "",
+        at=one.baseline.read_at,
+    ):
+        return "high"
     return _RISK_WORDS[
         canonical.change_risk(one.intent.change_kind, one.intent.interaction, changed)
     ]
