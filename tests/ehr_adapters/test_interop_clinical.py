@@ -12,7 +12,12 @@ from tests.ehr_adapters.fake_ehr import blood_pressure, potassium
 from tests.ehr_adapters.strangers import AT, Server, adapter, chart, request, server
 
 __all__ = ["adapter", "chart", "server"]
-pytestmark = [pytest.mark.once, pytest.mark.interop]
+# Both modes are met by every kind in test_interop_kinds; here the contents differ.
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.interop,
+    pytest.mark.parametrize("server", ["transactional"], indirect=True),
+]
 
 NEW: dict[str, dict[str, Any]] = {
     "allergy": {

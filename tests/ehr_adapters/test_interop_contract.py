@@ -122,8 +122,10 @@ class TestContractOnTheServerAsItIsSetUp(ContractOnAnotherServer):
 
 class TestContractOnTheServerAsPublished(ContractOnAnotherServer):
     mode = "stock"
-    # What is rendered depends on the entries, which are those of the other mode.
+    # What is rendered depends on the entries, which are those of the other mode; how this mode takes each
+    # kind of change is in test_interop_kinds.
     test_what_is_rendered_reads_back_as_what_was_said = None
+    test_sends_the_frozen_bytes_and_nothing_else = None
 
 
 def test_both_modes_are_under_contract() -> None:
