@@ -87,7 +87,7 @@ class TestTheDemosConsultations:
         assert all(len(change["evidence"]) >= 3 for change in named)
 
     def test_let_the_first_patient_be_dizzy(self) -> None:
-        (entry, _) = [
+        entry, *_ = [
             one for one in consultations.MANIFEST["consultations"] if one["patient"] == "P1"
         ]
         (consultation,) = [
