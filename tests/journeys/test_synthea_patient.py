@@ -1,7 +1,7 @@
 """A generated patient that others published, in a server that others made: three drafts go into her chart.
 
 The patient's file lies beside the checkout; SHARED_DATA names another place. Nothing of it is kept here but ids.
-The practice EHR, which keeps a number as it was written, shows that the portal does so too.
+That server writes a number anew when it takes it (1.0 becomes 1), so one test asks for the bytes themselves.
 """
 
 import json
@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from ehr_adapters import registry
+from ehr_adapters.canonical.base import parse_change
 from ehr_adapters.canonical.exact_json import loads, plain
+from ehr_adapters.contract import ReadRequest, Tag
 from intents.lifecycle import State
-from tests.ehr_adapters.strangers import Server, absent, open_visit
+from tests.ehr_adapters.contract import unnamed_changes
+from tests.ehr_adapters.fake_ehr import FakeEhr, threaded_server
+from tests.ehr_adapters.strangers import AT, Server, absent, open_visit
 from tests.journeys.abroad import Abroad
 from tests.journeys.day import Day
 
@@ -147,3 +152,36 @@ def test_three_reviewed_changes_and_nothing_else_reach_her_chart(
     assert server.order("GET", "stats")["resources"] == everything, "nothing was added or lost"
     assert "Written and read back" in reyes.delivery(proposal).text
     day.check_log()
+
+
+def test_her_numbers_are_sent_as_they_were_written() -> None:
+    published = {f"{r['resourceType']}/{r['id']}": line for line in lines() if (r := loads(line))}
+    with threaded_server() as front:
+        ehr = FakeEhr(front)
+        ehr.resources = {
+            reference: {**entry, "meta": {**entry["meta"], "versionId": "1"}}
+            for reference, line in published.items()
+            if (entry := json.loads(line))
+        }
+        adapter = registry.get_adapter(
+            ehr.connection("generic_r4", settings={"prescription_in_place": True})
+        )
+        for target, change in CHANGES.items():
+            kind, interaction = change["kind"], change["interaction"]
+            baseline = adapter.read(
+                ReadRequest(
+                    patient=PATIENT,
+                    kind=kind,
+                    interaction=interaction,
+                    target=target,
+                    at=AT,
+                    neighbourhood=False,
+                )
+            )
+            said = parse_change(kind, interaction, change["content"])
+            [step] = (plan := adapter.render(said, tag=Tag.mint(), baseline=baseline)).steps
+            assert unnamed_changes(plan, loads(published[target]), loads(step.body)) == []
+            assert b'"valueDecimal":0.30000000000000004' in step.body
+            if target == MEDICINE:
+                assert b'"period":1.0' in step.body
+                assert b'"doseQuantity":{"value":1.0}' in step.body
