@@ -370,8 +370,11 @@ class FhirHttpAdapter(FhirFinding):
             if isinstance(meta, dict) and not version:
                 version = str(meta.get("versionId", ""))
         if step.method == "PUT":
-            # The id is ours; an answer that names another entry is no acknowledgement of this one.
-            if reference and reference != step.path:
+            # The id is ours and need not be told; an answer that names another entry, or is something
+            # else than this server's (a gateway's page), is no acknowledgement of this one.
+            told = body.get("resourceType") if body is not None else None
+            is_the_servers = not reply.body or told in {type_name, "OperationOutcome"}
+            if not is_the_servers or (reference and reference != step.path):
                 return "", ""
             reference = step.path if wanted_id else ""
         return reference, version

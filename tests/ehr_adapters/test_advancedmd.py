@@ -1,7 +1,6 @@
 """The AdvancedMD adapter: the contract, its login, its messages, its declared "no"."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,6 @@ from ehr_adapters import oauth, registry
 from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields, fhir_type, parse_change
 from ehr_adapters.canonical.codes import SNOMED
-from ehr_adapters.canonical.demographics import IDENTITY
 from ehr_adapters.capabilities import CapabilitySet, Finality, FindMethod, RetryClass
 from ehr_adapters.contract import ReadRequest, WirePlan
 from ehr_adapters.errors import (
@@ -41,6 +39,7 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.advancedmd import budget, messages, session
 from ehr_adapters.vendors.advancedmd.faults import AMD_FAULTS, MEANINGS
+from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.advancedmd import (
     DOOR,
     LOGIN,
@@ -95,25 +94,6 @@ ONLY_BY_REST: dict[str, tuple[Any, type[AdapterError], type[AdapterError]]] = {
 }
 
 
-def in_latin(value: Any, *, name: str = "") -> Any:
-    """A content with nothing but the characters of ISO-8859-1."""
-    if isinstance(value, str):
-        kept = value.encode("iso-8859-1", "ignore").decode("iso-8859-1")
-        # What was one line without blanks at its ends stays one.
-        kept = kept if name in {"text", "note"} else kept.strip()
-        return kept if kept.strip() else "x"
-    if isinstance(value, list):
-        return [in_latin(one, name=name) for one in value]
-    if isinstance(value, dict):
-        return {
-            key: one
-            if key in {"system", "code"} and isinstance(one, str)
-            else in_latin(one, name=key)
-            for key, one in value.items()
-        }
-    return value
-
-
 class AmdContract(AdapterContract):
     kind: ClassVar[str] = "advancedmd"
     settings: ClassVar[dict[str, Any]] = AMD_SETTINGS
@@ -129,35 +109,9 @@ class AmdContract(AdapterContract):
         fake.released.set()
 
     def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
-        content = {name: one if name == "type" else in_latin(one) for name, one in content.items()}
-        if kind == "note":
-            sections = [
-                {**one, "title": title}
-                for one, title in zip(content["sections"], TITLES, strict=False)
-            ]
-            return content | {"author": "Practitioner/pr-1", "sections": sections}
-        if kind == "appointment":
-            if interaction == "create":
-                start = re.sub(r":[0-9]{2}-06:00$", ":00-06:00", content["start"])
-                content |= {"provider": "Practitioner/pr-1", "type": "FOLLOWUP", "start": start}
-            return content
-        if kind == "care_plan":
-            return content | {"status": "active"}
-        if kind == "demographics":
-            reach = {name: one for name, one in content.items() if name not in IDENTITY}
-            if "\n" in ((reach.get("address") or {}).get("lines") or ""):
-                reach["address"] |= {"lines": "1 Road"}
-            return reach | {"email": "other@clinic.example"}
-        content.pop("side", None)
-        if "verification" in content:
-            content["verification"] = "confirmed"
-        if content.get("clinical_status") in {"relapse", "remission"}:
-            content["clinical_status"] = "inactive"
-        if interaction == "create":
-            content["category"] = "problem-list-item"
-        if interaction == "resolve":
-            content["abatement"] = "2026-10-15"
-        return {"note": "Said so."} | content
+        return narrowing.for_advancedmd(
+            kind, interaction, content, author="Practitioner/pr-1", titles=TITLES
+        )
 
     # Messages and REST answer differently; None: plans of both.
     by_message: bool | None = None

@@ -3,7 +3,7 @@
 import functools
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -34,6 +34,7 @@ from ehr_adapters.errors import (
 from ehr_adapters.vendors.eclinicalworks import hl7v2, note_message
 from ehr_adapters.vendors.eclinicalworks.numbers import ECW_CODES, NOTE_CODES
 from ehr_adapters.vendors.eclinicalworks.transactions import as_single
+from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.contents import CANARY
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, BASE, FakeEhr
@@ -88,57 +89,8 @@ class EcwFake(FakeEhr):
         return Response(json.dumps(body), headers={"Content-Type": "application/fhir+json"})
 
 
-# --- contents narrowed to what eClinicalWorks takes; the rest has tests of its own -------------------
-
-
-def narrow_note(content: dict[str, Any]) -> dict[str, Any]:
-    return {"author": "Practitioner/pr-1"} | content
-
-
-def narrow_problem(content: dict[str, Any]) -> dict[str, Any]:
-    swapped = {"relapse": "recurrence", "refuted": "confirmed"}
-    for name in ("clinical_status", "verification"):
-        content[name] = swapped.get(content[name], content[name])
-    content.pop("side", None)
-    return content | {"category": "problem-list-item"}
-
-
-def narrow_allergy(content: dict[str, Any]) -> dict[str, Any]:
-    if "reactions" in content:
-        signs = {one["manifestation"] for one in content["reactions"]}
-        content["reactions"] = [{"manifestation": sign} for sign in sorted(signs)]
-    return content | {"verification": "unconfirmed"}
-
-
-def narrow_medication(content: dict[str, Any]) -> dict[str, Any]:
-    for name in ("units_taken", "status_reason"):
-        content.pop(name, None)
-    if "low" in content["dose"]:
-        content["dose"] = content["dose"]["low"]
-    if "as_needed" in content:
-        content["as_needed"] = {"needed": content["as_needed"]["needed"]}
-    return content | {"status": "active"}
-
-
-def narrow_order(content: dict[str, Any]) -> dict[str, Any]:
-    return LAB if content["category"] == "prescription" else content
-
-
 # Kinds of which the discovery document names no scope to create them.
 UNNAMED = {"medication", "order", "task", "questionnaire"}
-LAB: dict[str, Any] = {
-    "category": "lab",
-    "code": {"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
-    "priority": "routine",
-    "status": "draft",
-}
-NARROWED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "note": narrow_note,
-    "problem": narrow_problem,
-    "allergy": narrow_allergy,
-    "medication": narrow_medication,
-    "order": narrow_order,
-}
 
 
 class EcwContract(AdapterContract):
@@ -167,8 +119,7 @@ class EcwContract(AdapterContract):
         return resource
 
     def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
-        narrow = NARROWED.get(kind)
-        return narrow(dict(content)) if narrow and interaction == "create" else content
+        return narrowing.for_eclinicalworks(kind, interaction, content)
 
     def sample(self, kind: str, interaction: str) -> dict[str, Any]:
         return self.admissible(kind, interaction, super().sample(kind, interaction))

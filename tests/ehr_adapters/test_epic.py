@@ -22,6 +22,7 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.epic.numbers import EPIC_CODES
 from ehr_adapters.vendors.epic.rows.clinical import COMMENT_LENGTH
+from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, FakeEhr, document, outcome
 
@@ -38,18 +39,7 @@ class TestEpic(AdapterContract):
     )
 
     def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
-        if kind == "problem":
-            content = content | {
-                "category": "problem-list-item",
-                "verification": "provisional",
-                "clinical_status": "active",
-            }
-        if kind == "allergy":
-            content = content | {"verification": "unconfirmed", "clinical_status": "active"}
-        if kind == "questionnaire":
-            form = {"assignment": "ServiceRequest/sr-1", **content["form"]}
-            content = content | {"form": form}
-        return content
+        return narrowing.for_epic(kind, content)
 
     @pytest.mark.req("001-53")
     def test_a_note_is_filed_unsigned_and_a_problem_staged(self) -> None:

@@ -27,6 +27,7 @@ from ehr_adapters.errors import (
 from ehr_adapters.fhir_reading import is_redacted
 from ehr_adapters.http import Reply
 from ehr_adapters.vendors.veradigm.replies import entry_id, meaning_of, read_reply
+from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.contents import CONTENTS
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, FakeEhr
@@ -240,7 +241,11 @@ class TestWhatIsSaidToUnity(UnityStage):
         @given(content=CONTENTS[kind, "create"])
         @run_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         def holds(content: dict[str, Any]) -> None:
-            change = parse_change(kind, "create", narrowed(kind, content))
+            change = parse_change(
+                kind,
+                "create",
+                narrowing.for_unity(kind, content, allergy=ALLERGY, owner=TASK["owner"]),
+            )
             drawn.update(change.named_fields)
             plan = adapter.render(change, tag=TAG, baseline=baseline)
             said = adapter.parse(plan).model_dump_canonical()
@@ -255,24 +260,6 @@ class TestWhatIsSaidToUnity(UnityStage):
 
         holds()
         print(f"{kind}: {dict(sorted(drawn.items()))}")
-
-
-def narrowed(kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    """A generated content as far as Unity takes it; the rest has tests of its own."""
-    if kind == "note":
-        return {k: v for k, v in content.items() if k != "author"}
-    if kind == "allergy":
-        kept = {k: v for k, v in content.items() if k not in {"criticality", "reactions"}}
-        return kept | {k: ALLERGY[k] for k in ("substance", "category", "clinical_status")}
-    if kind == "task":
-        return content | {"owner": TASK["owner"]}
-    kept = {k: v for k, v in content.items() if k != "side"}
-    codes = [one for one in content["code"] if one["system"] == ICD10CM]
-    kept["code"] = codes or PROBLEM["code"]
-    kept |= {"category": "problem-list-item", "verification": "confirmed"}
-    if kept["clinical_status"] not in {"active", "inactive"}:
-        kept["clinical_status"] = "active"
-    return kept
 
 
 class TestWhatUnityAnswers:

@@ -208,8 +208,10 @@ class AdvancedMdReading(FhirHttpAdapter):
         if form.kind == "care_plan" and isinstance(resource.get("description"), str):
             content = {**form.content, **care_plan.read_text(resource["description"])}
             return CanonicalForm(form.kind, content, form.uncarried, form.tags)
+        if form.kind != "note":
+            return form
         code = (form.content.get("type") or {}).get("code", "")
-        template = self.settings.template_for(code) if form.kind == "note" else None
+        template = self.settings.template_for(code)
         if template is None:
             return form
         text = next(

@@ -171,6 +171,8 @@ def refusal_of(
         return ServerError(**facts)
     if status == 409:
         return AlreadyThere(**facts)
+    if status == 412:
+        return VersionConflict(**facts) if step.method == "PUT" else AlreadyThere(**facts)
     known = _known(facts, closed_words=closed_words)
     if known is not None:
         return known

@@ -19,7 +19,7 @@ from ehr_adapters.vendors.athenahealth.speech import (
     Entry,
 )
 from ehr_adapters.vendors.athenahealth.spelling import read_date
-from ehr_adapters.vendors.athenahealth.twins import DIALECTS, AthenaReading
+from ehr_adapters.vendors.athenahealth.twins import BY_FHIR, DIALECTS, AthenaReading
 
 
 class AthenaFinding(AthenaReading):
@@ -50,6 +50,9 @@ class AthenaFinding(AthenaReading):
         found = self._read_twin(
             plan.kind, plan.patient, plan.target, at=result.until, encounter=plan.encounter
         )
+        if found is not None and plan.kind in BY_FHIR and found.comparable != plan.comparable:
+            # The chart was read by FHIR before the change: in that form it shows whether it is untouched.
+            found = self.read_entry(kind=plan.kind, reference=plan.target, at=result.until)
         hits = () if found is None else (FindHit(found),)
         return replace(result, pages=1, complete=True, hits=hits)
 

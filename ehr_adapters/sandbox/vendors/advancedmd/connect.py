@@ -195,8 +195,9 @@ def _reworded(call: Call, fault: str, answer: Answer) -> Answer:
     if scheduler.is_here(call.path):
         if fault in {"no-location", "no-id"}:
             return Answer(200, {"Content-Type": "application/json"}, b"{}")
-        return messages.refused(said["text"], status=answer.status) if said["text"] else answer
-    match fault:
+        return _with_status(said["text"], answer) if said["text"] else answer
+    # A refusal of the gateway keeps its status; the interface itself refuses with 200.
+    match "" if fault == "outcome" and answer.status != 200 else fault:
         case "expired-token":
             return messages.failure(call, EXPIRED, "The session has expired.", short=short)
         case "outcome" | "chart-locked" | "patient-merged":
@@ -205,11 +206,13 @@ def _reworded(call: Call, fault: str, answer: Answer) -> Answer:
             return messages.success(call, {})
         case "not-json":
             return Answer(200, {"Content-Type": "text/xml"}, b"<PPMDResults><Results succ")
-    if said["text"] and answer.status:
-        told = messages.refused(said["text"], status=answer.status)
-        told.headers |= {k: v for k, v in answer.headers.items() if k == "Retry-After"}
-        return told
-    return answer
+    return _with_status(said["text"], answer) if said["text"] and answer.status else answer
+
+
+def _with_status(text: str, answer: Answer) -> Answer:
+    told = messages.refused(text, status=answer.status)
+    told.headers |= {k: v for k, v in answer.headers.items() if k == "Retry-After"}
+    return told
 
 
 def _said(answer: Answer) -> Tree:

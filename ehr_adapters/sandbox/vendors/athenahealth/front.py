@@ -202,7 +202,7 @@ class AthenaFront(Front):
         if fault == "chart-locked":
             error = str(behaviour.of(self.vendor, "closed_visit_error"))
             return answers.told({"error": error}, status=400)
-        if fault == "outcome":
+        if fault == "outcome" and answer.status == 200:
             said = {"success": False, "errormessage": "The call could not be carried out."}
             return answers.told(said)
         if fault == "no-id":

@@ -97,7 +97,7 @@ _WORDS = {
 def in_own_words(fault: str, answer: Answer) -> Answer:
     """A scripted refusal as Unity would put it; faults of the server and of the wire stay as they are."""
     text = _WORDS.get(fault, "")
-    if fault == "outcome":
+    if fault == "outcome" and answer.status == 200:
         text = exact_json.loads(answer.body)["issue"][0]["details"]["text"]
     if not text:
         return answer
