@@ -39,7 +39,6 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.advancedmd import budget, messages, session
 from ehr_adapters.vendors.advancedmd.faults import AMD_FAULTS, MEANINGS
-from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.advancedmd import (
     DOOR,
     LOGIN,
@@ -107,11 +106,6 @@ class AmdContract(AdapterContract):
         fake = AmdFake(server, granted=self.granted)
         yield fake
         fake.released.set()
-
-    def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
-        return narrowing.for_advancedmd(
-            kind, interaction, content, author="Practitioner/pr-1", titles=TITLES
-        )
 
     # Messages and REST answer differently; None: plans of both.
     by_message: bool | None = None

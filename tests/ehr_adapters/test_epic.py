@@ -1,6 +1,6 @@
 """The Epic adapter: the contract, its declared "no", its numbers."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -22,7 +22,6 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.vendors.epic.numbers import EPIC_CODES
 from ehr_adapters.vendors.epic.rows.clinical import COMMENT_LENGTH
-from tests.ehr_adapters import narrowing
 from tests.ehr_adapters.contract import TAG, AdapterContract
 from tests.ehr_adapters.fake_ehr import AT, FakeEhr, document, outcome
 
@@ -37,9 +36,6 @@ class TestEpic(AdapterContract):
         "system/AllergyIntolerance.write system/Observation.write "
         "system/QuestionnaireResponse.write system/Patient.read openid"
     )
-
-    def admissible(self, kind: str, interaction: str, content: dict[str, Any]) -> dict[str, Any]:
-        return narrowing.for_epic(kind, content)
 
     @pytest.mark.req("001-53")
     def test_a_note_is_filed_unsigned_and_a_problem_staged(self) -> None:

@@ -20,19 +20,8 @@ from ehr_adapters.contract import (
     comparable_differences,
 )
 from ehr_adapters.errors import (
-    AdapterError,
-    AlreadyThere,
     CannotBeCarried,
-    ConnectionLost,
-    ContentRefused,
     NotPermitted,
-    PatientMoved,
-    RateLimited,
-    Redirected,
-    ServerError,
-    TimedOutAfterSend,
-    TokenRejected,
-    UnreadableReply,
     VersionConflict,
 )
 from tests.ehr_adapters.practice import Practice, fresh_practice, practice
@@ -186,82 +175,6 @@ class TestTheGenericFront:
         assert entry is not None
         assert entry.canonical["amends"] == filed
 
-    @pytest.mark.req("002-75", "003-55")
-    @pytest.mark.parametrize(
-        ("fault", "branch", "entries"),
-        [
-            ("drop-before-commit", ConnectionLost, 0),
-            ("drop-after-commit", ConnectionLost, 1),
-            ("timeout-before-commit", TimedOutAfterSend, 0),
-            ("timeout-after-commit", TimedOutAfterSend, 1),
-            ("error-before-commit", ServerError, 0),
-            ("error-after-commit", ServerError, 1),
-            ("conflict", AlreadyThere, 0),
-            ("stale-version", AlreadyThere, 0),
-            ("rate-limited", RateLimited, 0),
-            ("unavailable", ServerError, 0),
-            ("expired-token", TokenRejected, 0),
-            ("html-reply", UnreadableReply, 1),
-            ("empty-reply", UnreadableReply, 1),
-            ("not-json", UnreadableReply, 1),
-            ("truncated-body", ConnectionLost, 1),
-            ("redirect", Redirected, 0),
-            ("no-location", UnreadableReply, 1),
-            ("no-id", UnreadableReply, 1),
-            ("chart-locked", ContentRefused, 0),
-        ],
-    )
-    def test_each_fault_becomes_its_branch_and_find_tells_what_happened(
-        self, generic: Stage, fault: str, branch: type[AdapterError], entries: int
-    ) -> None:
-        plan = generic.problem()
-        token = generic.adapter.authenticate(plan.steps[0])
-        generic.practice.fault(fault, vendor="generic", method="POST", path="^Condition", ms=1500)
-        step = plan.steps[0]
-        if fault == "truncated-body":
-            # Only an answer with a body can stop halfway.
-            step = replace(step, headers=(*step.headers, ("Prefer", "return=representation")))
-        sender = generic.adapter
-        if fault.startswith("timeout"):
-            sender = registry.get_adapter(
-                replace(generic.connection, read_timeout=0.5, deadline=1.0)
-            )
-        with pytest.raises(branch) as raised:
-            sender.submit(step, token=token)
-        assert "Said so today" not in f"{raised.value} {raised.value!r} {raised.value.facts()}"
-        generic.practice.clear_faults()
-        assert len(generic.held(plan)) == entries
-        if not entries:
-            assert generic.held(plan) == []
-            reference = generic.send(plan)
-            assert generic.held(plan) == [reference]
-
-    def test_a_late_commit_appears_after_an_empty_search(self, generic: Stage) -> None:
-        plan = generic.problem()
-        token = generic.adapter.authenticate(plan.steps[0])
-        generic.practice.fault(
-            "late-commit", vendor="generic", method="POST", path="^Condition", after_ms=600_000
-        )
-        with pytest.raises(ServerError):
-            generic.adapter.submit(plan.steps[0], token=token)
-        assert generic.held(plan) == []
-        generic.practice.lever("commit_late", vendor="generic")
-        assert len(generic.held(plan)) == 1
-
-    @pytest.mark.parametrize("fault", ["dropped-field", "mangled-content"])
-    def test_altered_content_is_seen_on_read_back(self, generic: Stage, fault: str) -> None:
-        plan = generic.problem()
-        order = (
-            {"field": "note"} if fault == "dropped-field" else {"set": {"/note/0/text": "other"}}
-        )
-        generic.practice.fault(fault, vendor="generic", method="POST", path="^Condition", **order)
-        reference = generic.send(plan)
-        entry = generic.adapter.read_entry(kind="problem", reference=reference, at=generic.at)
-        assert entry is not None
-        places = comparable_differences(plan.comparable, entry.comparable)
-        assert all(place.startswith("/note") for place in places)
-        assert places
-
     @pytest.mark.req("003-65")
     def test_a_colleagues_edit_refuses_the_stale_update_and_stays(self, generic: Stage) -> None:
         target = generic.send(generic.problem())
@@ -348,26 +261,6 @@ class TestTheEpicFront:
         plan = epic.note()
         assert epic.send(plan) != epic.send(plan)
         assert epic.adapter.capabilities.get("note", "create").retry is RetryClass.S4
-
-    @pytest.mark.parametrize(
-        ("fault", "branch"),
-        [
-            ("drop-after-commit", ConnectionLost),
-            ("error-after-commit", ServerError),
-            ("no-location", UnreadableReply),
-            ("rate-limited", RateLimited),
-            ("chart-locked", ContentRefused),
-            ("patient-merged", PatientMoved),
-        ],
-    )
-    def test_each_fault_becomes_its_branch(
-        self, epic: Stage, fault: str, branch: type[AdapterError]
-    ) -> None:
-        plan = epic.note()
-        token = epic.adapter.authenticate(plan.steps[0])
-        epic.practice.fault(fault, vendor="epic", method="POST", path="^DocumentReference")
-        with pytest.raises(branch):
-            epic.adapter.submit(plan.steps[0], token=token)
 
     def test_what_the_app_is_not_registered_for_is_not_permitted(self, epic: Stage) -> None:
         plan = epic.note()
