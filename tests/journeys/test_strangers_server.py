@@ -158,6 +158,7 @@ def test_an_empty_201_with_a_relative_location_is_read_back(
 
 
 @pytest.mark.req("001-22", "002-45")
+@pytest.mark.parametrize("anywhere", ["stock", "careless"], indirect=True)
 def test_what_never_arrived_is_sent_again_after_its_absence_is_proven(anywhere: Abroad) -> None:
     day = anywhere.day
     target = kept_by_a_colleague(anywhere)
