@@ -186,10 +186,11 @@ class TestEclinicalworks(PracticeContract):
 
     def altered(self, row: Row) -> tuple[str, dict[str, Any]]:
         """What is accepted of a medication is a request, and an allergy goes without its note."""
-        return {
+        own: dict[str, tuple[str, dict[str, Any]]] = {
             "medication": ("dosageInstruction", {"/dosageInstruction": [{"text": "other"}]}),
             "allergy": ("criticality", {"/criticality": "low"}),
-        }.get(row.kind) or super().altered(row)
+        }
+        return own.get(row.kind) or super().altered(row)
 
     def sample(self, stage: Stage, row: Row, number: int) -> dict[str, Any]:
         content = super().sample(stage, row, number)
