@@ -531,19 +531,12 @@ class TestEclinicalworks(EcwContract):
         assert "30004 characters" in refused.value.sentence
 
 
-class TestWhereNotesAreReadBack(EcwContract):
-    settings: ClassVar[dict[str, Any]] = {
-        "repertoire": "utf-8",
-        "notes_read_back_probed": "2026-11-20",
-    }
-
-    def test_a_note_is_looked_for_and_still_settled_by_a_person(self) -> None:
-        note = self.declared().get("note", "create")
-        assert (note.find, note.retry, note.read_back_by_id) == (
-            FindMethod.SCAN,
-            RetryClass.S4,
-            True,
-        )
+def test_where_notes_are_read_back_a_note_is_looked_for_and_still_settled_by_a_person() -> None:
+    declared = registry.declared_capabilities(
+        "eclinicalworks", {"notes_read_back_probed": "2026-11-20"}
+    )
+    note = declared.get("note", "create")
+    assert (note.find, note.retry, note.read_back_by_id) == (FindMethod.SCAN, RetryClass.S4, True)
 
 
 # --- HL7 v2 --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -193,6 +194,16 @@ class TestStrangeAnswers:
         reply = send(r4, p1)
         assert reply.headers["Content-Type"].startswith("text/html")
         assert "<title>" in reply.text
+
+    def test_are_in_another_charset_than_they_say(self, r4, p1):
+        r4.practice.fault("wrong-charset", method="POST")
+        reply = send(r4, p1)
+        assert reply.status_code == 201
+        assert "utf-16" not in reply.headers["Content-Type"].lower()
+        with pytest.raises(ValueError):
+            json.loads(reply.content.decode("utf-8"))
+        assert json.loads(reply.content.decode("utf-16"))["resourceType"] == "Condition"
+        assert len(tagged(r4)) == 1
 
     def test_leave_out_where_it_was_filed(self, r4, p1):
         r4.practice.fault("no-location", method="POST")
