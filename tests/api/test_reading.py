@@ -259,6 +259,8 @@ class TestFeedback:
         later = scribe.get("/api/v1/feedback", after=page["next"]).json()
         assert [i["ref"] for i in later["items"]] == ["n1"]
 
+    # PostgreSQL alters no table in a transaction whose deferred constraints are still to be checked.
+    @pytest.mark.django_db(transaction=True)
     def test_says_that_an_altered_version_cannot_be_compared(self, scribe, clinic):
         made = scribe.propose(proposal()).json()["changes"][0]["id"]
         self.edit(clinic[0], made, at=timezone.now() - timedelta(minutes=1), note="watch")
