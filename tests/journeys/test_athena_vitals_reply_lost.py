@@ -5,8 +5,8 @@ import re
 import pytest
 
 from intents.lifecycle import State
-from intents.models import WriteLedgerEntry
-from tests.journeys.medicines import recorded
+from intents.models import Discrepancy, WriteLedgerEntry
+from tests.journeys.medicines import quoted, recorded
 from tests.journeys.test_one_of_three_refused_by_athena import ATHENA, SAID, vitals
 
 
@@ -81,3 +81,23 @@ def test_what_a_person_does_not_find_is_not_sent_again_unless_they_say_so(day, a
     day.background()
     assert day.state(approved) in (State.ACCEPTED, State.RECONCILED)
     assert len(day.writes(ATHENA)) == 2
+
+
+@pytest.mark.req("001-26")
+def test_readings_of_one_moment_sent_as_two_changes_are_each_found_again(day):
+    day.clinic.connection(ATHENA)
+    day.clinic.allow("system/Observation.c", vendor=ATHENA)
+    pressure, pulse = vitals(day), vitals(day)
+    said = SAID + "Clinician: Your pulse is 78.\n"
+    pulse["ref"] = "c2"
+    pulse["content"]["readings"] = [{"code": "8867-4", "value": {"value": "78", "unit": "/min"}}]
+    pressure["evidence"] = [quoted("/readings", "Blood pressure now is 152 over 90", said)]
+    pulse["evidence"] = [quoted("/readings", "Your pulse is 78", said)]
+    made = day.propose(pressure, pulse, vendor=ATHENA, sources=recorded(said))
+    day.desk("reyes").approve(made)
+    day.after_undo()
+    day.forward(minutes=20)
+    day.background()
+    assert len(day.writes(ATHENA)) == 2
+    assert set(day.states(made).values()) == {State.RECONCILED}
+    assert not Discrepancy.objects.exists()

@@ -63,9 +63,13 @@ class AthenaFinding(AthenaReading):
         with self._v1() as reader:
             chart = self._chart_of(plan.patient, plan.encounter, reader=reader)
             listed = lists.LISTS[plan.kind](reader, chart)
+        parts = (
+            replace(entry, shape=dialect.part_of(entry.shape, plan.comparable))
+            for entry in self._entries(dialect, listed.entries)
+        )
         hits = tuple(
             FindHit(self._twin(entry, dialect, plan.kind, "found", plan.patient, result.until))
-            for entry in self._entries(dialect, listed.entries)
+            for entry in parts
         )
         return replace(
             result,

@@ -191,27 +191,41 @@ def _read(shape: Shape, practice: Practice) -> dict[str, Any]:
 def measured_at_once(
     listed: Sequence[Mapping[str, Any]], *, encounter: str
 ) -> list[dict[str, Any]]:
-    """The readings of a visit, which athenaOne lists by element, as what was written down at one time."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    """The readings of a visit, which athenaOne lists by element, as what was written down at one time.
+
+    A second reading of one element at the same time begins an entry of its own: none stands for another.
+    """
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
     for element in listed:
         for group in element.get("readings") or ():
             for one in group if isinstance(group, list) else ():
                 taken = str(one.get("readingtaken", ""))
-                key = taken, str(one.get("createddatetime") or one.get("createddate") or "")
+                created = str(one.get("createddatetime") or one.get("createddate") or "")
+                name = one.get("clinicalelementid")
+                round_number = 0
+                while (entry := found.get((taken, created, round_number))) is not None and any(
+                    kept["clinicalelementid"] == name for kept in entry["readings"]
+                ):
+                    round_number += 1
                 entry = found.setdefault(
-                    key,
+                    (taken, created, round_number),
                     {
                         "readingid": one.get("readingid"),
                         "encounterid": encounter,
                         "readingtaken": taken,
-                        "createddatetime": key[1],
+                        "createddatetime": created,
                         "readings": [],
                     },
                 )
-                entry["readings"].append(
-                    {"clinicalelementid": one.get("clinicalelementid"), "value": one.get("value")}
-                )
+                entry["readings"].append({"clinicalelementid": name, "value": one.get("value")})
     return list(found.values())
+
+
+def _of_ours(shape: Shape, wanted: Shape) -> Shape:
+    """What another write put beside ours at the same moment is no part of ours."""
+    ours = wanted.get("values", {})
+    values = {name: value for name, value in shape["values"].items() if name in ours}
+    return {**shape, "values": values}
 
 
 VITALS = Dialect(
@@ -221,4 +235,5 @@ VITALS = Dialect(
     shape=_shape,
     read=_read,
     number_of=lambda entry: str(entry.get("readingid") or ""),
+    part_of=_of_ours,
 )

@@ -278,11 +278,27 @@ def _read_back(subject: Subject, *, at: datetime) -> Match:
             return Match(Verdict.NONE)
     if subject.plan.find != FindMethod.NONE:
         match = _judge(subject, _search(subject, at=at))
-        # Equal content alone is a candidate; under the id that the EHR or a person named, it is this one.
-        named = match.entry is not None and bool(reference) and match.entry.reference == reference
-        if match.verdict != Verdict.COLLEAGUE_EQUAL or subject.plan.find.hit_proves or named:
+        if (
+            match.verdict != Verdict.COLLEAGUE_EQUAL
+            or subject.plan.find.hit_proves
+            or _is_the_acknowledged(subject, match.entry)
+        ):
             return match
     return _among_the_active(subject, at=at)
+
+
+def _is_the_acknowledged(subject: Subject, entry: Snapshot | None) -> bool:
+    """Equal content alone is a candidate. It is ours under the id that the EHR or a person named, or,
+    where the EHR acknowledges without an id, as the one equal entry that was not there before."""
+    if entry is None:
+        return False
+    named = subject.intent.resource_ref
+    if named:
+        return entry.reference == named
+    before = screening.baseline_of(subject.screening)
+    if before is None or before.unreadable:
+        return False
+    return all(entry.reference != each.reference for each in before.neighbourhood)
 
 
 def _as_staged(subject: Subject, match: Match) -> Match:
