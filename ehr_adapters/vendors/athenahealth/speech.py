@@ -97,7 +97,7 @@ class Dialect:
     number_of: Callable[[Mapping[str, Any]], str]
     tags: Callable[[Shape], tuple[str, ...]] = lambda _: ()
     is_active: Callable[[Mapping[str, Any]], bool] = lambda _: True
-    part_of: Callable[[Shape, Shape], Shape] = lambda found, _: found
+    part_of: Callable[[Shape, Mapping[str, Any]], Shape] = lambda found, _: found
 
 
 def kept(shape: Mapping[str, Any]) -> Shape:

@@ -221,7 +221,7 @@ def measured_at_once(
     return list(found.values())
 
 
-def _of_ours(shape: Shape, wanted: Shape) -> Shape:
+def _of_ours(shape: Shape, wanted: Mapping[str, Any]) -> Shape:
     """What another write put beside ours at the same moment is no part of ours."""
     ours = wanted.get("values", {})
     values = {name: value for name, value in shape["values"].items() if name in ours}
