@@ -171,7 +171,7 @@ class AuditTag(StrEnum):
     )
     INTENT_WRITE_CONFLICT = (
         "intent:write:conflict",
-        "The chart was changed by someone else, so the change was not written; a person has to look.",
+        "The chart, or the right to write to it, changed before sending; nothing was written, and a person has to look.",
     )
     INTENT_WRITE_FAILED = (
         "intent:write:failed",

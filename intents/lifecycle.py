@@ -246,8 +246,9 @@ TRANSITIONS: Mapping[State | None, Mapping[State, Edge]] = {
             _K.DISPATCHER,
         ),
         State.HELD: _edge(
-            "before sending: patient, encounter or target moved; version conflict; "
-            "or already there with different content",
+            "before sending: patient, encounter or target moved; consent withdrawn, rules tightened, "
+            "approver or agent suspended since the claim; version conflict; or already there with "
+            "different content",
             _T.INTENT_WRITE_CONFLICT,
             _K.DISPATCHER,
         ),

@@ -656,7 +656,7 @@ def test_consent_that_was_withdrawn_since_holds_the_change(clinic):
         )
     send(clinic)
     intent = the(clinic, proposal)
-    assert (intent.state, intent.reason.split(":")[0]) == (State.HELD, "rules-tightened")
+    assert (intent.state, intent.reason.split(":")[0]) == (State.HELD, "consent-withdrawn")
     assert posts(clinic) == []
 
 

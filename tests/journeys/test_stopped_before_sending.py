@@ -70,11 +70,11 @@ def test_consent_withdrawn_after_the_approval_holds_the_change(day, approved):
             at=day.now,
         )
     day.after_undo()
-    assert (day.state(approved), day.reason(approved)) == (State.HELD, "rules-tightened")
+    assert (day.state(approved), day.reason(approved)) == (State.HELD, "consent-withdrawn")
     assert day.writes() == []
     screen = day.desk("reyes").review(approved)
     assert screen.url == f"/intents/{approved.pk}/conflict/"
-    assert "The rules or the patient's consent no longer allow it. Nothing was sent." in screen.text
+    assert "The patient no longer agrees to this use of the record." in screen.text
     # Checking again does not get round it.
     screen = day.desk("reyes").press(screen, "Check again")
     intent = day.intent(approved)
@@ -128,12 +128,3 @@ def test_an_approval_that_ran_out_is_never_sent_and_says_so(day, approved):
     assert "so far" not in page
     assert "intent:approval:expired" in day.told(approved)
     day.check_log()
-
-
-def test_an_agent_suspended_after_the_approval_holds_the_change(day, approved):
-    with transaction.atomic():
-        day.clinic.agent.suspend(actor=INSTALLATION, at=day.now)
-    day.after_undo()
-    assert (day.state(approved), day.reason(approved)) == (State.HELD, "agent-suspended")
-    assert day.writes() == []
-    assert "The agent that drafted it was suspended." in day.desk("reyes").review(approved).text

@@ -13,15 +13,16 @@ from audit.tags import AuditTag
 from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import Tag, WirePlan
 from ehr_adapters.errors import AdapterMisconfigured, Unsupported
-from intents.governance import roles, switches
-from intents.lifecycle import State, Tier, strictest
+from intents.governance import switches
+from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry, Tick, WriteLedgerEntry
-from intents.pipeline import gateway, outbox, screening
+from intents.pipeline import gateway, outbox
 from intents.pipeline.delivery import words
 from intents.pipeline.delivery.deciding import decide
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.records import Began, Delivery
 from intents.pipeline.delivery.words import Phase
+from intents.pipeline.dispatch import permitting
 from intents.pipeline.dispatch.verifying import (
     EvidenceBroken,
     NotYetProven,
@@ -30,13 +31,10 @@ from intents.pipeline.dispatch.verifying import (
     verify,
 )
 from intents.pipeline.outbox import Claimed, Facts
-from intents.pipeline.policy import Outcome
-from intents.pipeline.screening.facts import NoRulesInForce
 
 logger = logging.getLogger(__name__)
 
 DISPATCHER = Actor.system(ActorKind.DISPATCHER)
-_POLICY = Actor.system(ActorKind.POLICY)
 
 
 def acting_on(entry: OutboxEntry) -> Actor:
@@ -193,36 +191,11 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Verified:
         raise _Stop("evidence-broken", to=State.HELD, check=broken.check) from None
     if leads_elsewhere(intent, screening=entry.screening):
         raise _Stop("connection-changed", to=State.HELD)
-    for decision in entry.screening.decisions.filter(
-        round=entry.decision.round, kind__in=("approve", "second")
-    ):
-        if decision.reviewer is not None and not roles.permits(
-            decision.reviewer, roles.Permission.DECIDE
-        ):
-            raise _Stop("approver-suspended", to=State.HELD)
-    if not intent.proposal.agent.enabled:
-        raise _Stop("agent-suspended", to=State.HELD)
-    _ask_the_rules(intent, entry, at=at)
+    now = permitting.standing(intent, entry, at=at)
+    permitting.keep(now, entry, at=at)
+    if now.withdrawn is not None:
+        raise _Stop(now.withdrawn.code, to=State.HELD, actor=now.withdrawn.actor or DISPATCHER)
     return verified
-
-
-def _ask_the_rules(intent: Intent, entry: OutboxEntry, *, at: datetime) -> None:
-    """Rules and consent again, as they are now: what was allowed at approval may not be any more."""
-    try:
-        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at)
-    except NoRulesInForce:
-        none = _POLICY.with_authority("no rules in force")
-        raise _Stop("rules-tightened", to=State.HELD, actor=none) from None
-    screening.keep_verdict(
-        answer,
-        screening=entry.screening,
-        moment="claim",
-        at=at,
-    )
-    approved = Tier(intent.tier)
-    stricter = strictest([approved, answer.verdict.tier]) != approved
-    if stricter or answer.verdict.outcome in (Outcome.HELD, Outcome.REJECTED):
-        raise _Stop("rules-tightened", to=State.HELD, actor=screening.policy_actor(answer))
 
 
 def is_switched_off(intent: Intent) -> bool:

@@ -18,6 +18,7 @@ from intents.pipeline import gateway, matching, outbox, screening
 from intents.pipeline.delivery import attempt as protocol
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
+from intents.pipeline.dispatch import permitting
 from intents.pipeline.dispatch.beginning import DISPATCHER, Begun, is_switched_off
 from intents.pipeline.screening import BESIDE, DESTINATION, Freshness
 
@@ -149,12 +150,16 @@ class Exchange:
         return Seen[self.match.verdict.name]
 
     def _still_mine(self) -> str:
-        """The last look before the socket: does this attempt own the row, and is writing on?
+        """The last look before the socket: is it still allowed, does this attempt own the row, is writing on?
 
+        The rules take the longest to ask, so they come first: nothing but the socket follows the switches.
         Where the token lives longer than the connection is configured for, the end of the quarantine
         that it would need is put down first: a worker that falls asleep here may still send with it.
         """
         begun, at = self.begun, self.clock()
+        withdrawn = self._withdrawn(at=at)
+        if withdrawn:
+            return withdrawn
         intent = Intent.objects.select_related("tenant", "connection", "proposal").get(
             pk=begun.intent.pk
         )
@@ -180,6 +185,23 @@ class Exchange:
                 quarantine_until_tick=Tick.now() + outbox.ticks(longest + bounds),
             )
         return ""
+
+    def _withdrawn(self, *, at: datetime) -> str:
+        """ "" when everything that the approval rests on still holds, else the code of what does not."""
+        intent = Intent.objects.select_related(
+            "tenant", "connection", "proposal__agent", "proposal__agent_release"
+        ).get(pk=self.begun.intent.pk)
+        entry = OutboxEntry.objects.select_related("screening__version", "decision").get(
+            pk=self.begun.entry.pk
+        )
+        intent.proposal.connection = intent.connection
+        now = permitting.standing(intent, entry, at=at)
+        if now.withdrawn is None:
+            return ""
+        # The claim kept a verdict that allowed it; this one is why it was stopped after all.
+        with transaction.atomic():
+            permitting.keep(now, entry, at=at)
+        return now.withdrawn.code
 
     def _owns(self, entry: OutboxEntry, *, at: datetime) -> bool:
         return entry.attempt_id == self.begun.attempt_id and not outbox.is_lapsed(entry, at=at)

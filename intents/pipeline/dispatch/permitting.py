@@ -1,0 +1,78 @@
+"""May it still be written? Who approved it, who drafted it, the rules and the patient's consent, as of now.
+
+Asked at the claim and again just before the socket: what was allowed when it was approved may not be any
+more a moment later.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.actors import Actor, ActorKind
+from intents.governance import roles
+from intents.governance.consent import Consent
+from intents.lifecycle import Tier, strictest
+from intents.models import Intent, OutboxEntry, PolicyVerdict
+from intents.pipeline import screening
+from intents.pipeline.policy import Outcome
+from intents.pipeline.screening.facts import Decided, NoRulesInForce
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Why it may not be written any more: a code of delivery's reasons, and the rules where they decided."""
+
+    code: str
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds now: why it may not be written (None: it may), and what the rules said, if asked."""
+
+    withdrawn: Withdrawn | None
+    answer: Decided | None = None
+
+
+def standing(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Standing:
+    """Does every person, program, rule and directive that the approval rests on still allow it at `at`?
+
+    Reads and writes nothing else: what the rules said is for the caller to keep, with `keep`.
+    """
+    for decision in entry.screening.decisions.filter(
+        round=entry.decision.round, kind__in=("approve", "second")
+    ).select_related("reviewer__user", "reviewer__tenant"):
+        if decision.reviewer is not None and not roles.permits(
+            decision.reviewer, roles.Permission.DECIDE
+        ):
+            return Standing(Withdrawn("approver-suspended"))
+    if not intent.proposal.agent.enabled:
+        return Standing(Withdrawn("agent-suspended"))
+    try:
+        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at)
+    except NoRulesInForce:
+        nobody = Actor.system(ActorKind.POLICY).with_authority("no rules in force")
+        return Standing(Withdrawn("rules-tightened", nobody))
+    approved = Tier(intent.tier)
+    stricter = strictest([approved, answer.verdict.tier]) != approved
+    if not stricter and answer.verdict.outcome not in (Outcome.HELD, Outcome.REJECTED):
+        return Standing(None, answer)
+    code = "consent-withdrawn" if _is_consent_withdrawn(entry, answer) else "rules-tightened"
+    return Standing(Withdrawn(code, screening.policy_actor(answer)), answer)
+
+
+def _is_consent_withdrawn(entry: OutboxEntry, answer: Decided) -> bool:
+    """Does the patient refuse now, or is a permission gone that was there when it was screened?"""
+    match answer.consent.consent:
+        case Consent.DENY:
+            return True
+        case Consent.PERMIT:
+            return False
+    first = entry.screening.verdicts.filter(moment="screening").order_by("-at", "-id").first()
+    return first is not None and first.phi_json("input").get("consent") == "permit"
+
+
+def keep(standing: Standing, entry: OutboxEntry, *, at: datetime) -> PolicyVerdict | None:
+    """Store what the rules said. Must be called in a transaction."""
+    if standing.answer is None:
+        return None
+    return screening.keep_verdict(standing.answer, screening=entry.screening, moment="claim", at=at)
