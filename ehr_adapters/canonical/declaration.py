@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -249,6 +250,7 @@ class ChartChange(BaseModel):
         return ()
 
 
+@cache
 def _models() -> dict[str, type[ChartChange]]:
     # The kinds import this module, so they are looked up when they are first asked for.
     from ehr_adapters.canonical.allergy import Allergy
@@ -341,7 +343,8 @@ def makes_entry(kind: str, interaction: str) -> bool:
     return interaction_rule(kind_model(kind), interaction).makes_entry
 
 
-def declared_fields(model: type[ChartChange]) -> dict[str, ChartField]:
+@cache
+def declared_fields(model: type[ChartChange]) -> Mapping[str, ChartField]:
     return {
         name: next(m for m in info.metadata if isinstance(m, ChartField))
         for name, info in model.model_fields.items()
@@ -410,6 +413,7 @@ def _option_words(declared: ChartField, value: str) -> str:
     return codes.display_of(system=system, code=value) or value
 
 
+@cache
 def fields(kind: str, interaction: str | None = None) -> tuple[FieldSpec, ...]:
     """The fields of a kind in their order of reading; with an interaction, only those it takes."""
     model = kind_model(kind)
@@ -441,7 +445,9 @@ def change_risk(kind: str, interaction: str, changed: Iterable[str]) -> Risk:
 def field_spec(kind: str, name: str) -> FieldSpec:
     """One field; `name` may be a pointer into it ("/sections/0/text")."""
     first = name.removeprefix("/").split("/", 1)[0]
-    for spec in fields(kind):
-        if spec.name == first:
-            return spec
-    raise KeyError(first)
+    return _by_name(kind)[first]
+
+
+@cache
+def _by_name(kind: str) -> Mapping[str, FieldSpec]:
+    return {spec.name: spec for spec in fields(kind)}
