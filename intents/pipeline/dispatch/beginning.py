@@ -31,6 +31,7 @@ from intents.pipeline.dispatch.verifying import (
     verify,
 )
 from intents.pipeline.outbox import Claimed, Facts
+from intents.pipeline.screening.facts import Decided
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Begun:
     plan: WirePlan
     capability: Capability
     delivery: Delivery
+    # what the rules said at the claim
+    answer: Decided
     tags: tuple[Tag, ...]
     first_sent_at: datetime
 
@@ -80,7 +83,7 @@ def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
         ):
             return None
         try:
-            verified = _check(intent, entry, at=at)
+            verified, answer = _check(intent, entry, at=at)
             capability = _capability(intent)
         except _NotNow:
             _give_back(entry, at=at)
@@ -89,7 +92,13 @@ def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
             _stop(intent, entry, stop, at=at)
             return None
         begun = _commit_beginning(
-            intent, entry, verified.plan, capability, attempt_id=claimed.attempt_id, at=at
+            intent,
+            entry,
+            verified.plan,
+            capability,
+            answer=answer,
+            attempt_id=claimed.attempt_id,
+            at=at,
         )
         fault_point("before_claim_commit")
     return begun
@@ -119,6 +128,7 @@ def _commit_beginning(
     plan: WirePlan,
     capability: Capability,
     *,
+    answer: Decided,
     attempt_id: UUID,
     at: datetime,
 ) -> Begun:
@@ -171,12 +181,13 @@ def _commit_beginning(
         plan=plan,
         capability=capability,
         delivery=before,
+        answer=answer,
         tags=tags,
         first_sent_at=first or at,
     )
 
 
-def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Verified:
+def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> tuple[Verified, Decided]:
     """Everything that must hold at the moment of sending, none of it on the word of the claim."""
     if is_switched_off(intent):
         raise _NotNow
@@ -193,9 +204,10 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Verified:
         raise _Stop("connection-changed", to=State.HELD)
     now = permitting.standing(intent, entry, at=at)
     permitting.keep(now, entry, at=at)
-    if now.withdrawn is not None:
-        raise _Stop(now.withdrawn.code, to=State.HELD, actor=now.withdrawn.actor or DISPATCHER)
-    return verified
+    if now.withdrawn is not None or now.answer is None:
+        withdrawn = now.withdrawn or permitting.Withdrawn("rules-tightened")
+        raise _Stop(withdrawn.code, to=State.HELD, actor=withdrawn.actor or DISPATCHER)
+    return verified, now.answer
 
 
 def is_switched_off(intent: Intent) -> bool:

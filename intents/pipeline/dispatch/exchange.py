@@ -191,16 +191,13 @@ class Exchange:
         intent = Intent.objects.select_related(
             "tenant", "connection", "proposal__agent", "proposal__agent_release"
         ).get(pk=self.begun.intent.pk)
-        entry = OutboxEntry.objects.select_related("screening__version", "decision").get(
-            pk=self.begun.entry.pk
-        )
         intent.proposal.connection = intent.connection
-        now = permitting.standing(intent, entry, at=at)
+        now = permitting.standing(intent, self.begun.entry, at=at, since=self.begun.answer)
         if now.withdrawn is None:
             return ""
         # The claim kept a verdict that allowed it; this one is why it was stopped after all.
         with transaction.atomic():
-            permitting.keep(now, entry, at=at)
+            permitting.keep(now, self.begun.entry, at=at)
         return now.withdrawn.code
 
     def _owns(self, entry: OutboxEntry, *, at: datetime) -> bool:

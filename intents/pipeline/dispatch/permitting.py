@@ -33,10 +33,12 @@ class Standing:
     answer: Decided | None = None
 
 
-def standing(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Standing:
+def standing(
+    intent: Intent, entry: OutboxEntry, *, at: datetime, since: Decided | None = None
+) -> Standing:
     """Does every person, program, rule and directive that the approval rests on still allow it at `at`?
 
-    Reads and writes nothing else: what the rules said is for the caller to keep, with `keep`.
+    Only reads: what the rules said is for the caller to keep, with `keep`. `since`: what they said at the claim.
     """
     for decision in entry.screening.decisions.filter(
         round=entry.decision.round, kind__in=("approve", "second")
@@ -48,7 +50,7 @@ def standing(intent: Intent, entry: OutboxEntry, *, at: datetime) -> Standing:
     if not intent.proposal.agent.enabled:
         return Standing(Withdrawn("agent-suspended"))
     try:
-        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at)
+        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at, since=since)
     except NoRulesInForce:
         nobody = Actor.system(ActorKind.POLICY).with_authority("no rules in force")
         return Standing(Withdrawn("rules-tightened", nobody))

@@ -1,8 +1,9 @@
 """The rules in force, asked about the facts of one change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import Baseline
@@ -58,27 +59,54 @@ def decide(
         contradicted=any("contradicted" in f.code for f in found),
         unsupported=any(f.code.endswith(("-absent", "-unavailable")) for f in found),
     )
-    return _asked(context, standing=standing, intent=intent, at=at)
+    return _asked(context, standing=standing, rules=_rules(intent, at=at))
 
 
 def policy_now(
-    *, intent: Intent, screening: Screening, at: datetime, moment: str = "approval"
+    *,
+    intent: Intent,
+    screening: Screening,
+    at: datetime,
+    moment: str = "approval",
+    since: Decided | None = None,
 ) -> Decided:
     """The rules of this moment on the facts of a screening, with today's agent, grants, consent, connection.
 
-    `moment`: approval or claim. Raises `NoRulesInForce`, also where the screening has no verdict to start from.
+    `moment`: approval or claim. `since`: an earlier answer about the same screening, given back as it is where
+    no fact and no rule has changed since, for the rules answer the same question alike. Raises
+    `NoRulesInForce`, also where the screening has no verdict to start from.
     """
+    before = PolicyContext.from_input(
+        since.verdict.input if since is not None else _first_input(screening)
+    )
+    standing = standing_of(intent=intent, version=screening.version, at=at)
+    context = replace(before, **standing.facts)
+    rules = _rules(intent, at=at)
+    if (
+        since is not None
+        and context == before
+        and (rules.pk, rules.content_hash) == (since.policy_version.pk, since.verdict.policy_hash)
+        and standing.consent == since.consent
+    ):
+        return since
+    return replace(_asked(context, standing=standing, rules=rules), moment=moment)
+
+
+def _first_input(screening: Screening) -> Mapping[str, Any]:
     earlier = screening.verdicts.filter(moment="screening").order_by("-at", "-id").first()
     if earlier is None:
         raise NoRulesInForce("The change was never put to the rules.")
-    standing = standing_of(intent=intent, version=screening.version, at=at)
-    context = replace(PolicyContext.from_input(earlier.phi_json("input")), **standing.facts)
-    return replace(_asked(context, standing=standing, intent=intent, at=at), moment=moment)
+    facts: Mapping[str, Any] = earlier.phi_json("input")
+    return facts
 
 
-def _asked(context: PolicyContext, *, standing: Standing, intent: Intent, at: datetime) -> Decided:
+def _rules(intent: Intent, *, at: datetime) -> PolicyVersion:
     rules = PolicyVersion.in_force(tenant_id=intent.tenant_id, at=at)
     if rules is None:
         raise NoRulesInForce("No rules are in force.")
+    return rules
+
+
+def _asked(context: PolicyContext, *, standing: Standing, rules: PolicyVersion) -> Decided:
     verdict = evaluate(context, policy_text=rules.content, schema_text=rules.schema)
     return Decided(verdict=verdict, policy_version=rules, consent=standing.consent)
