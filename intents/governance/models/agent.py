@@ -312,7 +312,13 @@ class AgentCredential(TenantOwned, Governed):
             lane=lane,
             method=credential.method,
         )
-        client = Client(id=str(credential.pk), name=agent.name[:100], type=Client.Type.CONFIDENTIAL)
+        # What proves this client is kept above; the library's own secret is one that nothing equals.
+        client = Client(
+            id=str(credential.pk),
+            name=agent.name[:100],
+            type=Client.Type.CONFIDENTIAL,
+            secret=make_password(None),
+        )
         client.set_scopes([f"portal/{lane}", "portal/status"])
         client.set_grant_types([Client.GrantType.CLIENT_CREDENTIALS])
         client.set_response_types([])
