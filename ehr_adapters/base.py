@@ -117,7 +117,8 @@ class EhrAdapter(ABC):
         """
         found = self.connection.capabilities
         if found is None:
-            return declared
+            # Nobody has asked this EHR yet whether it takes a Provenance.
+            return declared.narrowed({}, found_at=declared.found_at, evidence=declared.evidence)
         changed: dict[tuple[str, str], dict[str, Any]] = {}
         for capability in declared:
             seen = found.lookup(capability.kind, capability.interaction)
@@ -136,7 +137,12 @@ class EhrAdapter(ABC):
             if capability.version_check is not seen.version_check is VersionCheck.NONE:
                 weaker |= {"version_check": VersionCheck.NONE, "retry": capability.retry.unfenced}
             changed[capability.key] = weaker
-        return declared.narrowed(changed, found_at=found.found_at, evidence=found.evidence)
+        return declared.narrowed(
+            changed,
+            found_at=found.found_at,
+            evidence=found.evidence,
+            provenance=found.provenance,
+        )
 
     @abstractmethod
     def discover(self, *, at: datetime) -> CapabilitySet:
@@ -310,6 +316,25 @@ class EhrAdapter(ABC):
         self, tags: Sequence[Tag], plan: WirePlan, *, since: datetime, at: datetime
     ) -> FindResult:
         """Looks for what was sent. An error while looking is `complete=False`, never absence."""
+
+    # --- who made it, and who answers for it ---
+
+    def provenance_request(self, provenance: Mapping[str, Any], *, written: str) -> WireRequest:
+        """The exact request that files a FHIR Provenance beside the entry that it is about.
+
+        `written` is that entry's reference, or its bare type while its id is not known: then the id is the
+        request's one slot, filled with what the EHR answered the write with. No network.
+        """
+        del provenance, written
+        raise Unsupported(f"{self.vendor} takes no Provenance from outside.")
+
+    def find_provenance(self, *, written: str, key: str) -> str | None:
+        """The reference of the Provenance about `written` whose `meta.tag` carries `key`; None if there is none.
+
+        Raises the adapters' errors when it could not look everywhere.
+        """
+        del written, key
+        raise Unsupported(f"{self.vendor} takes no Provenance from outside.")
 
     # --- what a person can do instead ---
 

@@ -182,6 +182,8 @@ class CapabilitySet:
     version: str = ""
     found_at: str = ""
     evidence: tuple[str, ...] = ()
+    # A FHIR Provenance about a write may be filed beside it.
+    provenance: bool = False
     _index: dict[tuple[str, str], Capability] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -194,6 +196,7 @@ class CapabilitySet:
         version: str = "",
         found_at: str = "",
         evidence: Iterable[str] = (),
+        provenance: bool = False,
     ) -> None:
         ordered = tuple(sorted(capabilities, key=lambda c: c.key))
         index = {c.key: c for c in ordered}
@@ -205,6 +208,7 @@ class CapabilitySet:
             ("version", version),
             ("found_at", found_at),
             ("evidence", tuple(evidence)),
+            ("provenance", provenance),
             ("_index", index),
         ):
             object.__setattr__(self, name, value)
@@ -238,14 +242,19 @@ class CapabilitySet:
         *,
         found_at: str,
         evidence: Iterable[str],
+        provenance: bool = False,
     ) -> "CapabilitySet":
-        """The same declarations with `changed` attributes per key, and where that is known from."""
+        """The same declarations with `changed` attributes per key, and where that is known from.
+
+        `provenance`: the EHR itself says that it takes one. Never assumed, and nothing where none is declared.
+        """
         return CapabilitySet(
             (replace(c, **changed.get(c.key, {})) for c in self.capabilities),
             vendor=self.vendor,
             version=self.version,
             found_at=found_at,
             evidence=evidence,
+            provenance=self.provenance and provenance,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -254,6 +263,7 @@ class CapabilitySet:
             "version": self.version,
             "found_at": self.found_at,
             "evidence": list(self.evidence),
+            "provenance": self.provenance,
             "capabilities": [c.to_json() for c in self.capabilities],
         }
 
@@ -265,4 +275,5 @@ class CapabilitySet:
             version=data["version"],
             found_at=data["found_at"],
             evidence=data["evidence"],
+            provenance=data.get("provenance", False),
         )

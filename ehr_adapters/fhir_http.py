@@ -55,6 +55,7 @@ from ehr_adapters.errors import (
 )
 from ehr_adapters.fhir_finding import FhirFinding
 from ehr_adapters.fhir_outcomes import has_errors, json_object, outcome_of, refusal_sentence
+from ehr_adapters.fhir_provenance import takes_provenance
 from ehr_adapters.fhir_reading import FHIR_JSON, fhir_url
 from ehr_adapters.http import (
     EgressRefused,
@@ -106,7 +107,12 @@ class FhirHttpAdapter(FhirFinding):
             changed[capability.key] = {}
             for one in able or narrowed[:1]:
                 changed[capability.key] |= one
-        return declared.narrowed(changed, found_at=at.isoformat(), evidence=evidence)
+        return declared.narrowed(
+            changed,
+            found_at=at.isoformat(),
+            evidence=evidence,
+            provenance=takes_provenance(offered.get("Provenance")),
+        )
 
     def _narrowing(
         self,
@@ -288,8 +294,7 @@ class FhirHttpAdapter(FhirFinding):
     def submit(
         self, step: WireRequest, *, token: AccessToken, earlier: Sequence[WriteReceipt] = ()
     ) -> WriteReceipt:
-        if step.slots or earlier:
-            raise AdapterMisconfigured("This adapter's requests have no slots.")
+        body = self._body(step, earlier)
         url = self._address(step)
         try:
             with self._client() as client:
@@ -297,7 +302,7 @@ class FhirHttpAdapter(FhirFinding):
                     step.method,
                     url,
                     headers={**dict(step.headers), "Authorization": f"Bearer {token.value}"},
-                    body=step.body,
+                    body=body,
                     deadline=self.connection.deadline,
                 )
         except EgressRefused as refused:
@@ -308,6 +313,20 @@ class FhirHttpAdapter(FhirFinding):
             lost = TimedOutAfterSend if failed.timed_out else ConnectionLost
             raise lost(connection_kind=self.kind, interaction=step.label) from None
         return self._receipt(step, reply, token=token)
+
+    def _body(self, step: WireRequest, earlier: Sequence[WriteReceipt]) -> bytes:
+        """The frozen bytes, with the id that an earlier write was answered with where they have a slot for it."""
+        if bool(step.slots) != bool(earlier):
+            raise AdapterMisconfigured("A request's slots are filled from the writes before it.")
+        ids: dict[str, str] = {}
+        for slot in step.slots:
+            place = len(earlier) if slot.from_step is None else slot.from_step
+            receipt = next(iter(earlier[place : place + 1]), None)
+            key = receipt.reference.partition("/")[2] if receipt else ""
+            if slot.source != "earlier_id" or not is_fhir_id(key):
+                raise AdapterMisconfigured("A request's slot has nothing to be filled with.")
+            ids[slot.marker] = key
+        return step.filled(ids)
 
     def _address(self, step: WireRequest) -> str:
         """Where a step is sent to; raises `AdapterMisconfigured` for a path that is none of this EHR's."""

@@ -46,6 +46,7 @@ from intents.pipeline import matching
 from intents.pipeline.matching import Verdict
 from tests.ehr_adapters.contents import CANARY, CONTENTS, SAMPLES
 from tests.ehr_adapters.fake_ehr import threaded_server
+from tests.ehr_adapters.marking import check_marked, check_provenance
 from tests.ehr_adapters.practice import Practice
 from tests.ehr_adapters.stage import Stage
 
@@ -175,6 +176,8 @@ class PracticeContract:
     # Whom a row is about, and which seeded entry it changes, where the portal did not make one before.
     who: ClassVar[dict[str, str]] = {}
     seeded: ClassVar[dict[str, str]] = {}
+    # The fact why entries carry no label that says what made them; notes say it in their words.
+    unlabelled: ClassVar[str] = ""
 
     # --- rows ------------------------------------------------------------------------------------
 
@@ -398,6 +401,8 @@ class PracticeContract:
         assert stage.adapter.parse(stored) == stage.adapter.parse(plan)
         capability = self.capability(stage, row)
         assert (plan.finality, plan.find) == (capability.finality, capability.find)
+        check_marked(plan, labels_taken=not self.unlabelled)
+        check_provenance(plan)
         [step] = plan.steps
         token = stage.adapter.authenticate(step)
         mark = self.mark(stage)

@@ -50,6 +50,7 @@ class TestGeneric(PracticeContract):
 
 class TestEpic(PracticeContract):
     vendor = "epic"
+    unlabelled = "No page of Epic on FHIR lists meta.security among what a create keeps."
     ways: ClassVar[dict[str, dict[str, Any]]] = {"": {"drafts_listed_probed": "2026-11-20"}}
     practice_settings: ClassVar[dict[str, Any]] = {"drafts_listed": True}
     otherwise: ClassVar[dict[tuple[str, str], tuple[Fault, str]]] = {
@@ -165,6 +166,7 @@ class TestAthenahealth(PracticeContract):
 
 class TestEclinicalworks(PracticeContract):
     vendor = "eclinicalworks"
+    unlabelled = "No field of the one-entry transaction's guide takes meta.security."
     ways: ClassVar[dict[str, dict[str, Any]]] = {
         "": {
             "messages_reach_patients": True,

@@ -17,6 +17,7 @@ from ehr_adapters.contract import Baseline, WireRequest
 from ehr_adapters.errors import AdapterError, AlreadyThere, Issue, VersionConflict
 from ehr_adapters.fhir_http import FhirHttpAdapter
 from ehr_adapters.fhir_probe import probe_fhir
+from ehr_adapters.fhir_provenance import FilesProvenance
 from ehr_adapters.fhir_reading import FhirSettings
 from ehr_adapters.vendors.generic_r4.rows import clinical, medicines, notes, practice
 
@@ -40,12 +41,16 @@ class GenericSettings(FhirSettings):
         default=False,
         title="Change prescriptions in place: only where no pharmacy stands behind the server",
     )
+    send_provenance: bool = Field(
+        default=True,
+        title="File a Provenance beside each entry, where the server's own statement offers it",
+    )
     notes_cap: int = Field(default=200_000, ge=1000, title="Characters in one note")
     processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")
     index_lag_seconds: int = Field(default=900, ge=0, title="Longest delay of a search")
 
 
-class GenericR4Adapter(FhirHttpAdapter):
+class GenericR4Adapter(FilesProvenance, FhirHttpAdapter):
     """Any FHIR R4 server that keeps to the specification."""
 
     kind: ClassVar[str] = "generic_r4"
@@ -63,6 +68,7 @@ class GenericR4Adapter(FhirHttpAdapter):
             (row for group in _GROUPS for row in group.rows(settings)),
             vendor=cls.vendor,
             version=cls.version,
+            provenance=settings.send_provenance,
         )
 
     def _target_issues(self, change: ChartChange, *, baseline: Baseline) -> list[Issue]:

@@ -48,6 +48,12 @@ def _matrix(declared: dict[str, CapabilitySet]) -> Iterator[str]:
     yield ""
 
 
+_PROVENANCE = {
+    True: "A FHIR Provenance is filed beside each entry where the server's own statement offers that.",
+    False: "Takes no FHIR Provenance from outside: it is kept in the portal.",
+}
+
+
 def _title(kind: str) -> str:
     # "the EHR" is how a sentence calls a server of no known vendor.
     return "Generic FHIR R4" if kind == "generic_r4" else gateway.vendor_name(kind)
@@ -64,6 +70,8 @@ def _each(declared: dict[str, CapabilitySet]) -> Iterator[str]:
         yield f"## {_title(kind)}"
         yield ""
         yield f"Kind of connection `{kind}`, adapter version {found.version}."
+        yield ""
+        yield _PROVENANCE[found.provenance]
         yield ""
         yield from _table(each for each in found if each.supported)
         refused: dict[str, list[str]] = {}
