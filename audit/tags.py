@@ -205,6 +205,22 @@ class AuditTag(StrEnum):
         "intent:write:waiting",
         "The change waits in the EHR for someone there to accept it.",
     )
+    INTENT_PROVENANCE_SUBMITTED = (
+        "intent:provenance:submitted",
+        "The record of who drafted and who approved the change is being filed beside it in the EHR.",
+    )
+    INTENT_PROVENANCE_FILED = (
+        "intent:provenance:filed",
+        "The EHR holds the record of who drafted and who approved the change.",
+    )
+    INTENT_PROVENANCE_NOT_FILED = (
+        "intent:provenance:not_filed",
+        "The record of who drafted and who approved the change is not known to be in the EHR; it is kept here.",
+    )
+    INTENT_PROVENANCE_VIEWED = (
+        "intent:provenance:viewed",
+        "A person took out the record of who drafted and who approved the change.",
+    )
     INTENT_HAND_DECLARED = (
         "intent:hand:declared",
         "A person said that they typed the change into the EHR by hand.",

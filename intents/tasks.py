@@ -30,6 +30,11 @@ def dispatch_due(**_: object) -> None:
     dispatch.drain(at=timezone.now())
 
 
+@shared_task(name="intents.file_provenance_due")
+def file_provenance_due(**_: object) -> None:
+    dispatch.file_due(at=timezone.now())
+
+
 @shared_task(name="intents.reconcile_due")
 def reconcile_due(**_: object) -> None:
     reconciliation.settle_due(at=timezone.now())

@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
         "screen_due": 10.0,
         "dispatch_due": 5.0,
         "reconcile_due": 10.0,
+        "file_provenance_due": 30.0,
         "watch_by_hand": 30.0,
         "sequence": 5.0,
         "expire_due": 30.0,

@@ -6,6 +6,7 @@ from intents.models.evidence import EvidenceItem, Finding
 from intents.models.intent import Intent, IntentVersion, Screening
 from intents.models.ledger import Discrepancy, Heartbeat, OutboxEntry, Tick, WriteLedgerEntry
 from intents.models.proposal import Proposal, Source
+from intents.models.provenance import ProvenanceFiling, ProvenanceRecord
 
 __all__ = [
     "Discrepancy",
@@ -18,6 +19,8 @@ __all__ = [
     "OutboxEntry",
     "PolicyVerdict",
     "Proposal",
+    "ProvenanceFiling",
+    "ProvenanceRecord",
     "ReviewDecision",
     "ReviewProgress",
     "Screening",

@@ -349,6 +349,24 @@ def find(
     return _adapter(connection, with_key=True).find(tags, plan, since=since, at=at)
 
 
+# --- who made it, and who answers for it ----------------------------------------------------------
+
+
+def provenance_request(
+    *, connection: EhrConnection, provenance: Mapping[str, Any], written: str
+) -> WireRequest | None:
+    """The exact request that files a Provenance about `written`; None where this EHR takes none. No network."""
+    adapter = _adapter(connection)
+    if not adapter.capabilities.provenance:
+        return None
+    return adapter.provenance_request(provenance, written=written)
+
+
+def find_provenance(*, connection: EhrConnection, written: str, key: str) -> str | None:
+    """The reference of the Provenance about `written` that carries `key`; None if there is none."""
+    return _adapter(connection, with_key=True).find_provenance(written=written, key=key)
+
+
 # --- from row to adapter -------------------------------------------------------------------------
 
 

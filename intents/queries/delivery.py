@@ -83,6 +83,8 @@ class ChangeDelivery:
     settleable: bool
     confirmable: bool
     resendable: bool
+    # facts about filing its Provenance
+    filings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Delivery:
         """Differs whenever something on the page does; the open page asks for it."""
         parts = [
             f"{c.intent.state}.{c.intent.state_changed_at.timestamp()}.{len(c.attempts)}."
-            f"{len(c.discrepancies)}.{''.join(s.state[0] for s in c.steps)}"
+            f"{len(c.discrepancies)}.{''.join(s.state[0] for s in c.steps)}.{c.filings}"
             for c in self.changes
         ]
         return f"{'|'.join(parts)}|{bool(self.undo_until)}"
@@ -123,6 +125,7 @@ def get_delivery(*, proposal_id: UUID, at: datetime) -> Delivery | None:
                 queryset=Discrepancy.objects.filter(resolved_at__isnull=True).order_by("opened_at"),
                 to_attr="open_discrepancies",
             ),
+            "provenances__filings",
             Prefetch(
                 "current_screening__decisions",
                 queryset=ReviewDecision.objects.order_by("decided_at").select_related(
@@ -193,6 +196,7 @@ def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
         settleable=state == State.UNCERTAIN,
         confirmable=state == State.ACCEPTED and intent.finality in _UNREADABLE,
         resendable=state == State.FAILED,
+        filings=sum(len(each.filings.all()) for each in intent.provenances.all()),
     )
 
 

@@ -44,6 +44,7 @@ OPEN_TO: dict[str, frozenset[Permission]] = {
     "audit": frozenset({_P.SEE_AUDIT}),
     # One draft's own history, for those who may open the draft.
     "draft_history": frozenset({_P.SEE_AUDIT, _P.SEE_CLINICAL_CONTENT}),
+    "provenance": frozenset({_P.SEE_CLINICAL_CONTENT, _P.EXPORT_AUDIT}),
     "integrity": frozenset({_P.SEE_AUDIT}),
 }
 

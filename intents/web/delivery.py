@@ -28,7 +28,7 @@ from intents.models import Discrepancy, Intent, Proposal, WriteLedgerEntry
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
 from intents.pipeline.presentation import Banner, CopyView, NotPresentable
-from intents.queries import delivery, writing
+from intents.queries import delivery, provenance, writing
 from intents.queries.delivery import ChangeDelivery, Delivery
 from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
@@ -325,6 +325,7 @@ def _shown(
             else ()
         ),
         "request": _request(change) if change.intent.ref == asked else (),
+        "provenance": provenance.of_intent(change.intent),
     }
 
 

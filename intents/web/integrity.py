@@ -23,6 +23,7 @@ from audit.timeline import Axis, TimelineEvent
 from audit.witness import WitnessUnavailable
 from intents.governance.roles import Permission, actor_of, permits
 from intents.models import Proposal
+from intents.queries.provenance import add_provenance
 from intents.web import wording
 from intents.web.access import PortalRequest, page
 
@@ -187,6 +188,7 @@ def export_proof(request: PortalRequest) -> HttpResponse:
                 reason=why,
                 logs=[str(request.membership.tenant_id)],
             )
+            add_provenance(place, tenant_ids=[request.membership.tenant_id])
         except WitnessUnavailable:
             messages.error(request, "Nothing was exported: the outside copy does not answer.")
             return redirect("integrity")

@@ -18,6 +18,7 @@ from intents.web import (
     delivery,
     integrity,
     patients,
+    provenance,
     queue,
     redrafting,
     review,
@@ -76,6 +77,7 @@ urlpatterns = [
     path("intents/<uuid:proposal_id>/conflict/release/", conflict.release, name="conflict_release"),
     path("intents/<uuid:proposal_id>/conflict/reject/", conflict.turn_down, name="conflict_reject"),
     path("intents/<uuid:proposal_id>/history/", timeline.draft_history, name="draft_history"),
+    path("intents/<uuid:proposal_id>/provenance/", provenance.draft_provenance, name="provenance"),
     # what needs an operator
     path("worklist/", worklist.worklist_page, name="worklist"),
     path("worklist/differences/<uuid:discrepancy_id>/take/", worklist.take, name="take"),

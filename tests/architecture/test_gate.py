@@ -149,6 +149,7 @@ ROUTES: dict[str, For] = {
             "conflict_release",
             "conflict_reject",
             "draft_history",
+            "provenance",
             # operators, compliance, auditors
             "worklist",
             "take",

@@ -86,6 +86,7 @@ class Day:
         sequencing.sequence(at=self.now)
         dispatch.drain(at=self.now)
         reconciliation.settle_due(at=self.now)
+        dispatch.file_due(at=self.now)
         worklist.expire_due(at=self.now)
         sequencing.sequence(at=self.now)
 

@@ -15,6 +15,7 @@ from audit.models import DEPLOYMENT_LOG, AuditEvent
 from audit.recording import record
 from audit.tags import AuditTag
 from audit.witness import WitnessUnavailable
+from intents.queries.provenance import add_provenance
 
 
 class Command(BaseCommand):
@@ -61,6 +62,7 @@ class Command(BaseCommand):
     def _export(self, folder: Path, *, actor: Actor, at: datetime) -> None:
         try:
             made = export.bundle(folder=folder, actor=actor, at=at, reason="verify_audit --export")
+            add_provenance(folder, tenant_ids=[n for n in made.logs if n != DEPLOYMENT_LOG])
         except (export.ExportFolderNotEmpty, WitnessUnavailable) as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(

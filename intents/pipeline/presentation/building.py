@@ -9,6 +9,7 @@ from ehr_adapters.contract import Baseline, NameAlikes, WirePlan
 from intents.governance.encryption import CannotUnseal
 from intents.lifecycle import State, Tier, strictest
 from intents.models import Intent, Proposal
+from intents.pipeline import gateway
 from intents.pipeline.presentation import quoting
 from intents.pipeline.presentation.banner import NotPresentable, draw_banner
 from intents.pipeline.presentation.cards import RISK_OF_TIER, draw_card, highest
@@ -87,7 +88,19 @@ def _build(proposal: Proposal, *, at: datetime) -> ReviewPage:
         ),
         sources=tuple(s.view(marks.get(pk, [])) for pk, s in sources.items()),
         about=_about(proposal, opened),
+        beside=_beside(proposal, ehr=ehr),
         notices=tuple(dict.fromkeys(u.sentence for one in opened for u in one.baseline.unreadable)),
+    )
+
+
+def _beside(proposal: Proposal, *, ehr: str) -> str:
+    """What the EHR is told beside the changes; "" where it takes nothing else."""
+    if not gateway.capabilities_for(connection=proposal.connection).provenance:
+        return ""
+    return (
+        f"Once a change is read back equal, {ehr} is also given a record of it (FHIR Provenance): the program "
+        "and its model, your name and role, the hashes of the sources and of your approval. No words of the "
+        "chart are in it."
     )
 
 

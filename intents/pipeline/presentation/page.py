@@ -225,6 +225,8 @@ class ReviewPage:
     sources: tuple[SourceView, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    # what is filed beside the changes, and when; part of what is approved
+    beside: str = ""
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 
 from audit.actors import Actor
 from audit.tags import AuditTag
@@ -26,6 +27,7 @@ from intents.models import Intent, PolicyVerdict, Proposal, ReviewDecision, Scre
 from intents.pipeline import outbox, presentation, screening, sealing, worklist
 from intents.pipeline.policy import Outcome
 from intents.pipeline.presentation import NotPresentable, ReviewPage
+from intents.pipeline.review import attributing
 from intents.pipeline.review.locking import check_may_decide, check_reviewer, lock_draft
 from intents.pipeline.review.refusals import (
     AllOrNothing,
@@ -283,7 +285,7 @@ def _approve_one(
         at=at,
     )
     approvals = [*earlier, decision]
-    rows = (*approvals, current, current.version)
+    rows: tuple[Model, ...] = (*approvals, current, current.version)
     detail: dict[str, object] = {
         "payload_hash": current.payload_hash,
         "view_hash": page.view_hash,
@@ -299,13 +301,16 @@ def _approve_one(
         return
     if earlier:
         intent.note(tag=AuditTag.INTENT_REVIEW_SECONDED, actor=actor, at=at, rows=rows, **detail)
+    provenance = attributing.keep_provenance(
+        intent, plan=_plan(current), approvals=approvals, policy_hash=verdict.policy_hash, at=at
+    )
     event = intent.advance(
         State.APPROVED,
         actor=actor,
         at=at,
         reason="approved: Approved as it was shown.",
-        rows=rows,
-        detail=detail,
+        rows=(*rows, provenance),
+        detail={**detail, "provenance": provenance.resource_hash},
     )
     undo = worklist.undo_seconds(kind=intent.change_kind, tenant=intent.tenant)
     entry = outbox.enqueue(
