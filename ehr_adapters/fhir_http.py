@@ -210,10 +210,7 @@ class FhirHttpAdapter(FhirFinding):
             label=f"{'create' if is_new else 'update'} {resource_type}",
             scope=scope,
         )
-        remarks = [
-            Remark("removed" if one.removed else "not-carried", one.place, one.sentence)
-            for one in form.uncarried
-        ]
+        remarks = [Remark(one.code, one.place, one.sentence) for one in form.uncarried]
         before = dict(baseline.target.canonical) if target is not None and baseline.target else {}
         after = self._canonical(resource, kind=change.kind).content
         return WirePlan(

@@ -146,7 +146,8 @@ class Remark:
 
     `code`: "not-carried" (this field is not sent to this EHR), "replaced" (characters replaced by the
     destination's table), "removed" (something of the current entry goes with the change), "both-stand"
-    (an entry that contradicts this one stays in the chart).
+    (an entry that contradicts this one stays in the chart), "stays" (a text in the entry stays that may tell the
+    old state).
     """
 
     code: str

@@ -1,7 +1,8 @@
 """Between canonical changes and FHIR R4 resources, both ways; what cannot be carried is reported. Pure.
 
 A create is built from nothing. An update starts from the resource as it was read and replaces only the
-elements of the fields that the change names: whatever else stands in the resource goes back as it came.
+elements of the fields that the change names: whatever else stands in the resource goes back as it came, but for
+a generated narrative (`r4/narratives.py`).
 """
 
 import copy
@@ -17,6 +18,7 @@ from ehr_adapters.canonical.r4.demographics import DEMOGRAPHICS
 from ehr_adapters.canonical.r4.encounter import ENCOUNTER
 from ehr_adapters.canonical.r4.medication import MEDICATION
 from ehr_adapters.canonical.r4.message import MESSAGE
+from ehr_adapters.canonical.r4.narratives import with_narrative
 from ehr_adapters.canonical.r4.note import NOTE, attachment_text
 from ehr_adapters.canonical.r4.order import ORDER
 from ehr_adapters.canonical.r4.parts import (
@@ -85,7 +87,10 @@ def to_fhir(change: ChartChange, to: Destination) -> FhirForm:
 
     Raises `ChangeInvalid` where the resource as it stands does not allow the change.
     """
-    return translation(change.kind).write(change, to)
+    form = translation(change.kind).write(change, to)
+    if change.rule.makes_entry or to.current is None:
+        return form
+    return with_narrative(form, before=to.current)
 
 
 def from_fhir(

@@ -61,7 +61,7 @@ TAG = Tag("7b0e3c0a-9d0b-4c5e-8a41-5b2c1d0e9f33")
 
 def unnamed_changes(plan: WirePlan, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """The elements of a FHIR entry that are not, to the digit, what they were, though the plan names none of
-    them. Both are as `exact_json.loads` reads them."""
+    them. Both are as `exact_json.loads` reads them. A narrative that was generated from the old state may go."""
     touched = {
         element.split(".")[0]
         for name in plan.touched
@@ -69,10 +69,15 @@ def unnamed_changes(plan: WirePlan, before: dict[str, Any], after: dict[str, Any
     } | {"meta", "status"}
     return [
         name
-        for name in sorted({*before, *after} - touched)
+        for name in sorted({*before, *after} - touched - _old_story(before, after))
         if not any(re.fullmatch(rf"_?{one}(?:[A-Z].*)?", name) for one in touched)
         and dumps(after.get(name)) != dumps(before.get(name))
     ]
+
+
+def _old_story(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    told = (before.get("text") or {}).get("status") == "generated"
+    return {"text"} if told and "text" not in after else set()
 
 
 class AdapterContract:

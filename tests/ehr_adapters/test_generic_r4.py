@@ -211,4 +211,7 @@ class TestGenericR4(AdapterContract):
             },
         )
         plan = adapter.render(change, tag=TAG, baseline=baseline)
-        assert [(r.code, r.pointer) for r in plan.remarks] == [("removed", "/code")]
+        assert [(r.code, r.pointer) for r in plan.remarks] == [
+            ("removed", "/code"),
+            ("removed", ""),
+        ]

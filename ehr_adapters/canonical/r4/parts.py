@@ -36,12 +36,20 @@ class Uncarried(NamedTuple):
     """Something that the other side cannot hold: where it stands, and a sentence for the reader.
 
     Towards FHIR `place` is a pointer into the change; from FHIR it is an element path. `removed` marks what
-    goes away together with a change.
+    goes away together with a change, `stays` what remains in the entry and may contradict it.
     """
 
     place: str
     sentence: str
     removed: bool = False
+    stays: bool = False
+
+    @property
+    def code(self) -> str:
+        """What a `Remark` calls it."""
+        if self.stays:
+            return "stays"
+        return "removed" if self.removed else "not-carried"
 
 
 @dataclass(frozen=True, slots=True)
