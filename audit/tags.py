@@ -372,6 +372,26 @@ class AuditTag(StrEnum):
         "governance:connection:resumed",
         "Writing through a connection to an EHR was switched on.",
     )
+    GOVERNANCE_ROLLOUT_ASKED = (
+        "governance:rollout:asked",
+        "One person asked to take a connection to its next stage; a second has to agree.",
+    )
+    GOVERNANCE_ROLLOUT_AGREED = (
+        "governance:rollout:agreed",
+        "A second person agreed to take a connection to its next stage.",
+    )
+    GOVERNANCE_ROLLOUT_WITHDRAWN = (
+        "governance:rollout:withdrawn",
+        "The wish to take a connection to its next stage was taken back.",
+    )
+    GOVERNANCE_ROLLOUT_PROMOTED = (
+        "governance:rollout:promoted",
+        "A connection went on to its next stage: more of what is approved is sent.",
+    )
+    GOVERNANCE_ROLLOUT_RETURNED = (
+        "governance:rollout:returned",
+        "A connection went back to an earlier stage: less of what is approved is sent.",
+    )
     GOVERNANCE_POLICY_ACTIVATED = ("governance:policy:activated", "New rules came into force.")
     GOVERNANCE_POLICY_RETIRED = ("governance:policy:retired", "Rules went out of force.")
     GOVERNANCE_KILLSWITCH_ENGAGED = (

@@ -31,15 +31,17 @@ from intents.governance.models import (
     EhrConnection,
     KillSwitch,
     PolicyVersion,
+    Promotion,
     SwitchTarget,
     User,
 )
 from intents.governance.roles import Permission
+from intents.governance.rollout import MayNotPromote
 from intents.governance.switches import MayNotSwitch
 from intents.governance.tenancy import current_tenant
 from intents.lifecycle import IN_FLIGHT
 from intents.models import Intent, Proposal
-from intents.pipeline import gateway
+from intents.pipeline import gateway, promoting
 
 # --- connections -------------------------------------------------------------------------------------
 
@@ -71,7 +73,16 @@ class ConnectionForm(forms.ModelForm):
 @admin.register(EhrConnection)
 class EhrConnectionAdmin(MutatorAdmin):
     form = ConnectionForm
-    list_display = ("title", "name", "kind", "environment", "write_back_enabled", "probed_at")
+    list_display = (
+        "title",
+        "name",
+        "kind",
+        "environment",
+        "rollout",
+        "write_back_enabled",
+        "probed_at",
+    )
+    readonly_extras = ("next_stage",)
     add_fields = (
         "name",
         "title",
@@ -84,7 +95,12 @@ class EhrConnectionAdmin(MutatorAdmin):
         "credential_ref",
         "settings",
         "time_zone",
-        "rollout",
+        "test_patients",
+        "canary_percent",
+        "canary_patients",
+        "canary_kinds",
+        "canary_agents",
+        "canary_per_day",
         "connect_timeout_seconds",
         "read_timeout_seconds",
         "token_life_seconds",
@@ -99,8 +115,50 @@ class EhrConnectionAdmin(MutatorAdmin):
         columns = {name: form.cleaned_data[name] for name in self.add_fields}
         return EhrConnection.add(tenant=tenant_of_request(), **columns, actor=actor, at=at)
 
+    @admin.display(description="What the next stage asks for")
+    def next_stage(self, connection: EhrConnection) -> str:
+        """Shown or missing; moving on is done by two people on the page of connections."""
+        shown = tuple(promoting.evidence(connection, at=timezone.now()))
+        if not shown:
+            return "There is no further stage."
+        return format_html(
+            '<ul>{}</ul><a href="{}">Stages of the connections</a>',
+            format_html_join(
+                "",
+                "<li>{}: {}</li>",
+                (("shown" if each.holds else "missing", str(each)) for each in shown),
+            ),
+            reverse("writing"),
+        )
+
     suspend = mutating("Switch writing off", lambda row, actor, at: row.suspend(actor=actor, at=at))
     resume = mutating("Switch writing on", lambda row, actor, at: row.resume(actor=actor, at=at))
+
+
+@admin.register(Promotion)
+class PromotionAdmin(MutatorAdmin):
+    """Wishes for the next stage of a connection: one person asks on its page, another agrees."""
+
+    list_display = ("__str__", "reason", "asked_by", "asked_at", "agreed_by", "agreed_at")
+    list_select_related = ("connection", "asked_by", "agreed_by")
+    actions = ("agree",)
+
+    @admin.action(description="Agree to the next stage (the second person)")
+    def agree(self, request: HttpRequest, chosen: "models.QuerySet[Promotion]") -> None:
+        for pk in list(chosen.values_list("pk", flat=True)):
+            try:
+                promoting.agree(
+                    promotion_id=pk,
+                    user=_person(request),
+                    membership=membership_of(request),
+                    at=timezone.now(),
+                )
+            except ValidationError as refused:
+                self.message_user(request, " ".join(refused.messages), "ERROR")
+            except (promoting.EvidenceMissing, MayNotPromote) as refused:
+                self.message_user(request, str(refused), "ERROR")
+            else:
+                self.message_user(request, "The connection is at its next stage.")
 
 
 # --- rules -------------------------------------------------------------------------------------------

@@ -441,6 +441,13 @@ def _credential(name: str) -> tuple[str, dict[str, str]]:
     return held.pop("private_key", ""), held
 
 
+def check_credential(*, connection: EhrConnection) -> None:
+    """Raise AdapterMisconfigured unless the connection's key can be read; one that signs in to nothing
+    needs none."""
+    if connection.token_url or connection.credential_ref:
+        _credential(connection.credential_ref)
+
+
 def _check_egress(connection: EhrConnection) -> None:
     """Test and live systems are reached only where the installation lists their hosts."""
     if connection.environment == Environment.SANDBOX:

@@ -77,6 +77,7 @@ class PolicyContext:
     connection_kind: str | None = None
     environment: str | None = None
     rollout: str | None = None
+    sent_at_stage: bool | None = None  # is this change among those that the stage sends
     connection_admits: bool | None = None
     finality: str | None = None
     retry_class: str | None = None

@@ -354,7 +354,14 @@ def _expire(intent_id: UUID, *, at: datetime) -> bool:
         Proposal.lock(proposal_id)
         intent = Intent.lock(intent_id)
         if intent.state in OPEN and intent.expires_at <= at:
-            intent.advance(State.EXPIRED, actor=_SCHEDULER, at=at, reason="Nobody decided in time.")
+            # What a stage kept back had been decided; it ends as what it was.
+            kept_back = intent.state == State.HELD and intent.reason.startswith("stage-")
+            intent.advance(
+                State.EXPIRED,
+                actor=_SCHEDULER,
+                at=at,
+                reason=intent.reason if kept_back else "Nobody decided in time.",
+            )
             return True
         lapsed = intent.approval_expires_at is not None and intent.approval_expires_at <= at
         if intent.state not in (State.APPROVED, State.FAILED) or not lapsed:

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from intents.governance import switches
-from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget, Tenant
+from intents.governance import rollout, switches
+from intents.governance.models import EhrConnection, KillSwitch, Rollout, SwitchTarget, Tenant
 from intents.lifecycle import State
-from intents.models import Intent, OutboxEntry
+from intents.models import Intent, OutboxEntry, Proposal
+from intents.queries import stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,26 @@ class Stop:
     asked_by_id: UUID | None
 
 
+STAGE_WORDS = {
+    Rollout.SHADOW: "Shadow",
+    Rollout.TEST_PATIENTS: "Test patients",
+    Rollout.CANARY: "Canary",
+    Rollout.LIVE: "Live",
+}
+# What is sent at a stage, for a page about the connection.
+STAGE_SENTENCES = {
+    Rollout.SHADOW: "Everything runs but the sending: nothing is written.",
+    Rollout.TEST_PATIENTS: "Only the listed test patients are written to.",
+    Rollout.CANARY: "Only a first small share is written, so many a day.",
+    Rollout.LIVE: "Everything that is approved is written.",
+}
+_KEPT_BACK = {
+    "stage-shadow": "is in shadow: approving sends nothing",
+    "stage-test-patients": "writes to its test patients only: approving this sends nothing",
+    "stage-canary": "writes a first small share only, and this is not in it: approving sends nothing",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
     """One connection: does it write, and if not, what stops it."""
@@ -40,6 +61,8 @@ class ConnectionStatus:
     switched_off: bool
     stops: tuple[Stop, ...]
     probed_at: datetime | None
+    stage: str
+    stage_sentence: str
 
 
 def _what(switch: KillSwitch) -> str:
@@ -87,6 +110,8 @@ def connections(*, tenant: Tenant) -> list[ConnectionStatus]:
                 switched_off=off,
                 stops=tuple(_stop(s) for s in [*own, *whole]),
                 probed_at=connection.probed_at,
+                stage=STAGE_WORDS[Rollout(connection.rollout)],
+                stage_sentence=STAGE_SENTENCES[Rollout(connection.rollout)],
             )
         )
     return found
@@ -97,7 +122,21 @@ def stops(*, tenant: Tenant) -> list[Stop]:
     return [_stop(switch) for switch in switches.engaged(tenant_id=tenant.pk)]
 
 
-def why_waiting(*, intent: Intent) -> str:
+def stage_notices(*, proposal: Proposal) -> list[str]:
+    """What a reviewer has to know of the connection's stage before deciding; nothing where all is sent."""
+    codes = {
+        rollout.why_not_sent(
+            connection=proposal.connection,
+            patient_ref=proposal.patient_ref,
+            agent_name=proposal.agent.name,
+            change_kind=kind,
+        )
+        for kind in proposal.intents.values_list("change_kind", flat=True)
+    }
+    return [f"{proposal.connection} {_KEPT_BACK[code]}." for code in sorted(codes - {""})]
+
+
+def why_waiting(*, intent: Intent, at: datetime) -> str:
     """Why an approved change is held back though its turn has come, as a sentence; "" if nothing does.
 
     Told from the same facts as the claim of an entry uses: whoever is told "being sent" for hours
@@ -116,6 +155,11 @@ def why_waiting(*, intent: Intent) -> str:
         )
     if not (intent.connection.write_back_enabled and intent.tenant.write_back_enabled):
         return f"Writing to {intent.connection} is switched off by an administrator."
+    if stages.is_full_today(intent.connection, but=intent, at=at):
+        return (
+            f"{intent.connection} has been sent as many changes today as its stage allows. "
+            "This is sent tomorrow, if the approval lasts."
+        )
     entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
     if entry is None:
         return ""

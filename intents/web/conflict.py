@@ -102,6 +102,7 @@ def conflict_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
             "stopped": stopped,
             "identities": _identities(proposal, held),
             "moved": any(one.rows or one.newcomers for one in stopped),
+            "kept_back": all(drafts.is_kept_back(intent) for intent in held),
             "may_decide": may_review(request.membership) or may_hold(request.membership),
             "reasons": review.REASON_CODES.items(),
             "zone": request.membership.tenant.time_zone,

@@ -326,6 +326,7 @@ def _shown(
         ),
         "request": _request(change) if change.intent.ref == asked else (),
         "provenance": provenance.of_intent(change.intent),
+        "kept_back": drafts.is_kept_back(change.intent),
     }
 
 
@@ -371,7 +372,9 @@ def cause_of(intent: Intent) -> str:
 def _notice(change: ChangeDelivery, *, at: datetime) -> Notice | None:
     intent = change.intent
     if change.not_before is not None and change.not_before <= at:
-        waiting = writing.why_waiting(intent=intent) if intent.state == State.APPROVED else ""
+        waiting = (
+            writing.why_waiting(intent=intent, at=at) if intent.state == State.APPROVED else ""
+        )
         if waiting:
             return Notice("Not sent yet.", waiting)
     state = State(intent.state)
@@ -391,6 +394,12 @@ def _notice(change: ChangeDelivery, *, at: datetime) -> Notice | None:
         return Notice("Nothing was written.", cause_of(intent), "bad")
     if state == State.REJECTED:
         return Notice("Not part of what was sent.", cause_of(intent))
+    if drafts.is_kept_back(intent):
+        return Notice(
+            "Not sent at this stage.",
+            f"{cause_of(intent)} Below is what would have been sent; type it into {connection} by hand.",
+            "info",
+        )
     if state == State.HELD:
         return Notice("Stopped before sending.", cause_of(intent))
     if state in (State.EXPIRED, State.CANCELLED):

@@ -296,12 +296,19 @@ _CALLED: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+def is_kept_back(intent: Intent) -> bool:
+    """Approved, and kept back by the stage that its connection is at (`governance.rollout`)."""
+    return intent.reason.startswith("stage-")
+
+
 def flags_of(intents: Iterable[Intent]) -> list[Flag]:
     """Exceptions only: what a person will have to decide, a chart that moved, what is blocked."""
     found: list[Flag] = []
     counted: Counter[tuple[str, str, str]] = Counter()
     for intent in intents:
-        if intent.state == State.HELD:
+        if intent.state == State.HELD and is_kept_back(intent):
+            found.append(Flag("Kept back by the stage", ""))
+        elif intent.state == State.HELD:
             found.append(Flag("Stopped: needs a person", "bad"))
         if intent.state == State.REJECTED and intent.rejected_by == RejectedBy.POLICY:
             found.append(Flag("Cannot be approved", "bad"))

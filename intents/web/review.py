@@ -23,6 +23,7 @@ from intents.models import Intent, OutboxEntry, Proposal, ReviewProgress
 from intents.pipeline import presentation, review, screening, worklist
 from intents.pipeline.presentation.page import ADD, TAKE_OUT
 from intents.pipeline.screening import Freshness
+from intents.queries import writing
 from intents.web import decision_bar
 from intents.web.access import PortalRequest, page
 from intents.web.by_hand import typed_by_hand
@@ -110,6 +111,7 @@ def _show(
                 "Your last sign-in is some time ago: approving this asks you to sign in again first. "
                 "Your checks are kept."
             )
+    notices += writing.stage_notices(proposal=proposal)
     if State.HELD in states:
         notices.append("A change of this draft is on hold and is not part of this approval.")
     answers = _note_viewing(request, proposal, seen=seen, at=at)

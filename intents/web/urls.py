@@ -93,6 +93,18 @@ urlpatterns = [
         writing.release_writing,
         name="release_writing",
     ),
+    path("connections/<uuid:connection_id>/promote/", writing.ask_promotion, name="ask_promotion"),
+    path("connections/<uuid:connection_id>/back/", writing.go_back, name="go_back"),
+    path(
+        "connections/promotions/<uuid:promotion_id>/agree/",
+        writing.agree_promotion,
+        name="agree_promotion",
+    ),
+    path(
+        "connections/promotions/<uuid:promotion_id>/withdraw/",
+        writing.withdraw_promotion,
+        name="withdraw_promotion",
+    ),
     # patients and audit
     path("patients/", patients.patients_page, name="patients"),
     path("patients/<uuid:proposal_id>/", patients.patient_page, name="patient"),

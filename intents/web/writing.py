@@ -1,5 +1,11 @@
-"""Whether approved drafts are being sent: one page, stop by one person, release by two."""
+"""Whether approved drafts are being sent: one page, stop by one person, release by two.
 
+The same page takes a connection from stage to stage: on by two people who are shown what is missing, back
+by one.
+"""
+
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,10 +16,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from ehr_adapters.canonical.base import kind_label
-from intents.governance import switches
-from intents.governance.models import EhrConnection, KillSwitch, SwitchTarget
+from intents.governance import rollout, switches
+from intents.governance.models import EhrConnection, KillSwitch, Promotion, Rollout, SwitchTarget
 from intents.governance.roles import Permission, permits
-from intents.pipeline import gateway
+from intents.pipeline import gateway, promoting
 from intents.queries import writing
 from intents.web.access import PortalRequest, page
 
@@ -51,11 +57,39 @@ def writing_page(request: PortalRequest) -> HttpResponse:
                 (status, _not_offered(status.id))
                 for status in writing.connections(tenant=membership.tenant)
             ],
+            "stages": _stages(request),
             "switches": listed,
             "may_stop": permits(membership, Permission.STOP_WRITING),
             "zone": membership.tenant.time_zone,
         },
     )
+
+
+def _stages(request: PortalRequest) -> list[dict[str, Any]]:
+    """Each connection's stage, what the next one asks for, and what this person may do about it."""
+    may = permits(request.membership, Permission.RELEASE_WRITING)
+    found = []
+    for connection in EhrConnection.objects.select_related("tenant").order_by("title", "name"):
+        stage = Rollout(connection.rollout)
+        shown = tuple(promoting.evidence(connection, at=timezone.now()))
+        wish = rollout.open_promotion(connection)
+        earlier = list(Rollout)[: list(Rollout).index(stage)]
+        found.append(
+            {
+                "connection": connection,
+                "words": writing.STAGE_WORDS[stage],
+                "sentence": writing.STAGE_SENTENCES[stage],
+                "since": connection.rollout_since,
+                "next": writing.STAGE_WORDS[stage.following] if stage.following else "",
+                "evidence": shown,
+                "missing": sum(not each.holds for each in shown),
+                "wish": wish,
+                "may": may,
+                "may_agree": may and wish is not None and wish.asked_by_id != request.user.pk,
+                "earlier": [(each.value, writing.STAGE_WORDS[each]) for each in reversed(earlier)],
+            }
+        )
+    return found
 
 
 def _not_offered(connection_id: UUID) -> list[str]:
@@ -147,3 +181,92 @@ def release_writing(request: PortalRequest, switch_id: UUID) -> HttpResponse:
             else "Writing goes on. Each draft is compared with the chart again first.",
         )
     return redirect("writing")
+
+
+# --- stages ---------------------------------------------------------------------------------------
+
+
+def _staged(request: PortalRequest, act: Callable[[], object], *, done: str) -> HttpResponse:
+    """Do one step of a promotion; what refuses it is shown as it is."""
+    try:
+        act()
+    except rollout.MayNotPromote:
+        raise PermissionDenied from None
+    except promoting.EvidenceMissing as refused:
+        messages.error(request, f"Not yet. {refused}")
+    except ValidationError as refused:
+        messages.error(request, " ".join(refused.messages))
+    else:
+        messages.success(request, done)
+    return redirect("writing")
+
+
+@require_POST
+@page("writing")
+def ask_promotion(request: PortalRequest, connection_id: UUID) -> HttpResponse:
+    """The first of two people asks to take a connection to its next stage."""
+    connection = get_object_or_404(EhrConnection.objects, pk=connection_id)
+    return _staged(
+        request,
+        lambda: promoting.ask(
+            connection_id=connection.pk,
+            reason=request.POST.get("reason", ""),
+            user=request.user,
+            membership=request.membership,
+            at=timezone.now(),
+        ),
+        done="Asked for. A second person has to agree.",
+    )
+
+
+@require_POST
+@page("writing")
+def agree_promotion(request: PortalRequest, promotion_id: UUID) -> HttpResponse:
+    """The second person, who is not the first, agrees and the connection is at its next stage."""
+    wish = get_object_or_404(Promotion.objects, pk=promotion_id)
+    return _staged(
+        request,
+        lambda: promoting.agree(
+            promotion_id=wish.pk,
+            user=request.user,
+            membership=request.membership,
+            at=timezone.now(),
+        ),
+        done=f"{wish.connection} is at its next stage: {wish.get_after_display().lower()}.",
+    )
+
+
+@require_POST
+@page("writing")
+def withdraw_promotion(request: PortalRequest, promotion_id: UUID) -> HttpResponse:
+    """The wish for the next stage is taken back."""
+    wish = get_object_or_404(Promotion.objects, pk=promotion_id)
+    return _staged(
+        request,
+        lambda: rollout.withdraw(
+            promotion_id=wish.pk,
+            user=request.user,
+            membership=request.membership,
+            at=timezone.now(),
+        ),
+        done="Taken back. The connection stays at its stage.",
+    )
+
+
+@require_POST
+@page("writing")
+def go_back(request: PortalRequest, connection_id: UUID) -> HttpResponse:
+    """One person takes a connection back to an earlier stage, at once, with a reason."""
+    connection = get_object_or_404(EhrConnection.objects, pk=connection_id)
+    return _staged(
+        request,
+        lambda: rollout.go_back(
+            connection_id=connection.pk,
+            to=request.POST.get("to", ""),
+            reason=request.POST.get("reason", ""),
+            user=request.user,
+            membership=request.membership,
+            at=timezone.now(),
+        ),
+        done=f"{connection} is back at an earlier stage.",
+    )

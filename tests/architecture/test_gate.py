@@ -25,9 +25,11 @@ from django.utils import timezone
 
 from intents.governance.models import (
     AgentCredential,
+    EhrConnection,
     KillSwitch,
     Membership,
     PolicyVersion,
+    Promotion,
     ScopeGrant,
     Tenant,
     User,
@@ -161,6 +163,10 @@ ROUTES: dict[str, For] = {
             "stop_writing",
             "ask_release",
             "release_writing",
+            "ask_promotion",
+            "agree_promotion",
+            "withdraw_promotion",
+            "go_back",
             "patients",
             "patient",
             "audit",
@@ -233,6 +239,9 @@ class Picture:
                 User.objects.count(),
                 PolicyVersion.objects.count(),
                 Tenant.objects.count(),
+                Promotion.unscoped.filter(agreed_at=None, withdrawn_at=None).count(),
+                EhrConnection.unscoped.filter(rollout="LIVE").count(),
+                EhrConnection.unscoped.filter(rollout="SHADOW").count(),
             ),
         )
 
@@ -361,6 +370,15 @@ def world(clinic, add_program, add_person, settings) -> World:  # noqa: F811
         switch = KillSwitch.engage(target="CONNECTION", connection=connection, reason="x", **by())
         switch.ask_release(user=colleague.user, **by())
         KillSwitch.engage(target="KIND", change_kind="note", tenant=tenant, reason="x", **by())
+        tried = EhrConnection.add(
+            tenant=tenant,
+            name="tried-out",
+            kind="generic_r4",
+            environment="test",
+            base_url="https://ehr.example/r4",
+            **by(),
+        )
+        wish = Promotion.ask(connection=tried, reason="x", evidence=[], user=colleague.user, **by())
     with_cookie = Client(raise_request_exception=False)
     with_cookie.force_login(bystander.user, backend="django.contrib.auth.backends.ModelBackend")
     values = {
@@ -368,6 +386,7 @@ def world(clinic, add_program, add_person, settings) -> World:  # noqa: F811
         "intent_id": waiting["changes"][0]["id"],
         "connection_id": str(connection.pk),
         "switch_id": str(switch.pk),
+        "promotion_id": str(wish.pk),
         "discrepancy_id": str(uuid.uuid4()),
         "object_id": str(tenant.pk),
         "code": "not-json",
@@ -387,6 +406,7 @@ def world(clinic, add_program, add_person, settings) -> World:  # noqa: F811
         "resource_ref": "Condition/1",
         "owner": "x",
         "resolution": "accepted",
+        "to": "SHADOW",
         "person": "Colleague",
         "user": str(colleague.user.pk),
         "login": colleague.user.email,

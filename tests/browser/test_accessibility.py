@@ -1,10 +1,13 @@
-"""Every page of the first thread: no axe violation of any impact, light and dark, narrow and wide."""
+"""Every page of the first thread and of the operators: no axe violation of any impact, light and dark, narrow and wide."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import transaction
 from django.utils import timezone
 
+from intents.governance.models import EhrConnection
 from intents.lifecycle import State
+from intents.management.clinic import INSTALLATION
 
 pytestmark = [pytest.mark.browser, pytest.mark.once, pytest.mark.xdist_group("browser")]
 
@@ -46,6 +49,11 @@ def test_no_page_has_a_violation(portal, new_tab):
         "timeline": f"/audit/?by=correlation&key={sent.correlation_id}",
         "integrity": "/audit/integrity/",
     }
+    operating = {"worklist": "/worklist/", "connections": "/connections/"}
+    with transaction.atomic():
+        EhrConnection.lock(portal.connection().pk).go_back(
+            to="CANARY", actor=INSTALLATION, at=timezone.now(), reason="Of the test"
+        )
     found = {}
     for theme in THEMES:
         for width, height in SIZES:
@@ -61,6 +69,12 @@ def test_no_page_has_a_violation(portal, new_tab):
             for name, address in audit.items():
                 officer.open(address)
                 found[name, theme, width] = violations(officer.page)
+            operator = new_tab(width=width, height=height, theme=theme)
+            operator.sign_in("R. Singh")
+            for name, address in operating.items():
+                operator.open(address)
+                found[name, theme, width] = violations(operator.page)
+            assert operator.complaints == []
             assert tab.complaints == []
             assert officer.complaints == []
     assert {key: what for key, what in found.items() if what} == {}

@@ -52,10 +52,10 @@ def save(client: Client, url: str, **data: Any) -> Any:
     """Send the form with what it shows, changed by `data`."""
     form = client.get(url).context["adminform"].form
     sent: dict[str, Any] = {}
-    for name, field in form.fields.items():
+    for name in form.fields:
         value = form[name].value()
         if value is not None and value is not False:
-            sent[name] = field.prepare_value(value)
+            sent[name] = value
             if isinstance(value, bool):
                 sent[name] = "on"
     sent.update(data)

@@ -174,15 +174,12 @@ def test_a_lease_from_a_clock_that_was_set_back_since_holds_nobody_up(clinic):
 # --- switches and silence ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("whose", ["tenant", "connection", "shadow"])
-def test_writing_that_is_switched_off_or_only_watched_sends_nothing(clinic, whose):
+@pytest.mark.parametrize("whose", ["tenant", "connection"])
+def test_writing_that_is_switched_off_sends_nothing(clinic, whose):
     proposal = clinic.ready()
     intent = clinic.intent(proposal)
     row = clinic.tenant if whose == "tenant" else intent.connection
-    if whose == "shadow":
-        row.rollout = "SHADOW"
-    else:
-        row.write_back_enabled = False
+    row.write_back_enabled = False
     stamp(row, actor=INSTALLATION, at=clinic.at)
     row.save()
     send(clinic)

@@ -19,6 +19,7 @@ from intents.governance.models.choices import (
 from intents.governance.models.connection import EhrConnection
 from intents.governance.models.keys import DataKey, UsedAssertion
 from intents.governance.models.people import EhrIdentity, Membership, User
+from intents.governance.models.promotion import Promotion
 from intents.governance.models.rules import ConsentDirective, PolicyVersion
 from intents.governance.models.switch import KillSwitch
 from intents.governance.models.tenant import Tenant
@@ -40,6 +41,7 @@ __all__ = [
     "Membership",
     "PolicyVersion",
     "Profession",
+    "Promotion",
     "Role",
     "Rollout",
     "ScopeGrant",

@@ -19,10 +19,19 @@ class Environment(models.TextChoices):
 
 
 class Rollout(models.TextChoices):
+    """How far writing to a connection has come, in this order."""
+
     SHADOW = "SHADOW"
     TEST_PATIENTS = "TEST_PATIENTS"
     CANARY = "CANARY"
     LIVE = "LIVE"
+
+    @property
+    def following(self) -> "Rollout | None":
+        """The next stage; None after the last."""
+        stages = list(Rollout)
+        place = stages.index(self) + 1
+        return stages[place] if place < len(stages) else None
 
 
 class Role(models.TextChoices):

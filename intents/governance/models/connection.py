@@ -19,6 +19,9 @@ from intents.governance.models.record import Governed
 from intents.governance.models.tenant import Tenant, check_time_zone
 from intents.governance.tenancy import TenantOwned
 
+# A canary that may write more than a person can look through in a day is none.
+MOST_A_DAY = 100
+_LISTS = ("test_patients", "canary_patients", "canary_kinds", "canary_agents")
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -34,7 +37,12 @@ class EhrConnection(TenantOwned, Governed):
             "alg",
             "credential_ref",
             "environment",
-            "rollout",
+            "test_patients",
+            "canary_percent",
+            "canary_patients",
+            "canary_kinds",
+            "canary_agents",
+            "canary_per_day",
             "settings",
             "time_zone",
             "connect_timeout_seconds",
@@ -59,7 +67,18 @@ class EhrConnection(TenantOwned, Governed):
     environment = models.CharField(
         max_length=10, choices=Environment.choices, default=Environment.SANDBOX
     )
+    # How far writing has come; moves by `promote` and `go_back` alone (`governance/rollout.py`).
     rollout = models.CharField(max_length=20, choices=Rollout.choices, default=Rollout.LIVE)
+    rollout_since = models.DateTimeField(null=True, blank=True)
+    # The EHR's ids of the made-up patients that are written to at the stage of that name.
+    test_patients = models.JSONField(default=list, blank=True)
+    # The canary: these patients and so many of a hundred others, drawn by their id; of these kinds and
+    # agents (empty: all); and so many changes a day.
+    canary_percent = models.PositiveSmallIntegerField(default=0)
+    canary_patients = models.JSONField(default=list, blank=True)
+    canary_kinds = models.JSONField(default=list, blank=True)
+    canary_agents = models.JSONField(default=list, blank=True)
+    canary_per_day = models.PositiveSmallIntegerField(default=10)
     settings = models.JSONField(default=dict, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     # Configuration, not the switch: `KillSwitch` stops writing in an emergency.
@@ -86,6 +105,12 @@ class EhrConnection(TenantOwned, Governed):
             models.UniqueConstraint(fields=["tenant", "name"], name="connection_name_per_tenant"),
             one_of("environment", Environment, "connection_environment_known"),
             one_of("rollout", Rollout, "connection_rollout_known"),
+            models.CheckConstraint(
+                condition=models.Q(canary_percent__lte=100), name="connection_canary_percent"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(canary_per_day__lte=MOST_A_DAY), name="connection_canary_per_day"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -110,30 +135,79 @@ class EhrConnection(TenantOwned, Governed):
         at: datetime,
         **columns: object,
     ) -> Self:
-        """A new connection. That the kind exists and its settings are right, the door has asked."""
+        """A new connection. That the kind exists and its settings are right, the door has asked.
+
+        It begins in shadow, unless it leads to a practice EHR: nothing waits there to be put at risk.
+        """
         if cls.unscoped.filter(tenant=tenant, name=name).exists():
             raise ValidationError({"name": "There is a connection of this name already."})
         connection = cls(tenant=tenant, name=name, kind=kind, base_url=base_url)
         connection.set_columns(columns)
+        connection.rollout = connection.first_stage()
+        connection.rollout_since = at
         connection.keep(
             tag=AuditTag.GOVERNANCE_CONNECTION_ADDED,
             actor=actor,
             at=at,
             kind=kind,
             environment=connection.environment,
+            rollout=connection.rollout,
         )
         return connection
 
     def change(self, *, actor: Actor, at: datetime, reason: str = "", **columns: object) -> None:
+        """Change settings. Another EHR behind the same name begins in shadow again."""
         changed = self.set_columns(columns)
-        if changed:
-            self.keep(
-                tag=AuditTag.GOVERNANCE_CONNECTION_CHANGED,
-                actor=actor,
-                at=at,
-                reason=reason,
-                changed=changed,
-            )
+        if not changed:
+            return
+        elsewhere = {"environment", "base_url"} & set(changed)
+        if elsewhere and self.environment != Environment.SANDBOX:
+            self.rollout, self.rollout_since = Rollout.SHADOW, at
+        self.keep(
+            tag=AuditTag.GOVERNANCE_CONNECTION_CHANGED,
+            actor=actor,
+            at=at,
+            reason=reason,
+            changed=changed,
+            rollout=self.rollout,
+        )
+
+    def first_stage(self) -> Rollout:
+        """Where a connection of this environment begins."""
+        return Rollout.LIVE if self.environment == Environment.SANDBOX else Rollout.SHADOW
+
+    def promote(self, *, to: str, actor: Actor, at: datetime, promotion: str, reason: str) -> None:
+        """One stage on, by the second of two people (`Promotion`)."""
+        if to != Rollout(self.rollout).following:
+            raise ValidationError("A connection goes on by one stage at a time.")
+        self._move_to(
+            to,
+            tag=AuditTag.GOVERNANCE_ROLLOUT_PROMOTED,
+            actor=actor,
+            at=at,
+            reason=reason,
+            promotion=promotion,
+        )
+
+    def go_back(self, *, to: str, actor: Actor, at: datetime, reason: str) -> None:
+        """Back to an earlier stage, at once, by one person."""
+        stages = list(Rollout)
+        if to not in Rollout.values or stages.index(Rollout(to)) >= stages.index(
+            Rollout(self.rollout)
+        ):
+            raise ValidationError("This is no earlier stage.")
+        if not reason.strip():
+            raise ValidationError("Say why it goes back.")
+        self._move_to(
+            to, tag=AuditTag.GOVERNANCE_ROLLOUT_RETURNED, actor=actor, at=at, reason=reason.strip()
+        )
+
+    def _move_to(
+        self, stage: str, *, tag: AuditTag, actor: Actor, at: datetime, reason: str, **body: str
+    ) -> None:
+        before = self.rollout
+        self.rollout, self.rollout_since = stage, at
+        self.keep(tag=tag, actor=actor, at=at, reason=reason, **body, before=before, after=stage)
 
     def suspend(self, *, actor: Actor, at: datetime, reason: str = "") -> None:
         """Switch writing off as configuration; in an emergency use `KillSwitch`."""
@@ -181,16 +255,25 @@ class EhrConnection(TenantOwned, Governed):
             del self.skip_history_when_saving
 
     def set_columns(self, columns: dict[str, object]) -> list[str]:
-        # Commands and people write these two in small letters.
+        # Commands and people write it in small letters; a form sends an empty list as nothing.
         return super().set_columns(
             {
-                name: str(value).upper() if name in {"environment", "rollout"} else value
+                name: str(value).upper()
+                if name == "environment"
+                else ([] if name in _LISTS and value is None else value)
                 for name, value in columns.items()
             }
         )
 
     def check_sense(self) -> None:
         check_time_zone(self.time_zone)
+        for column in _LISTS:
+            # A form that was left empty asks before `set_columns` does.
+            names = getattr(self, column) or []
+            if not isinstance(names, list) or not all(
+                isinstance(name, str) and name.strip() for name in names
+            ):
+                raise ValidationError({column: 'This is a list of ids or names, as ["a", "b"].'})
         if self.credential_ref and not _KEY_NAME.fullmatch(self.credential_ref):
             raise ValidationError(
                 {"credential_ref": "This names a file in the key folder; it is not a path."}

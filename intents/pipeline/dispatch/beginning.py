@@ -14,6 +14,7 @@ from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import Tag, WirePlan
 from ehr_adapters.errors import AdapterMisconfigured, Unsupported
 from intents.governance import switches
+from intents.governance.models import EhrConnection, Rollout
 from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry, Tick, WriteLedgerEntry
 from intents.pipeline import gateway, outbox
@@ -32,6 +33,7 @@ from intents.pipeline.dispatch.verifying import (
 )
 from intents.pipeline.outbox import Claimed, Facts
 from intents.pipeline.screening.facts import Decided
+from intents.queries import stages
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +195,7 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> tuple[Verifie
         raise _NotNow
     if intent.approval_expires_at is None or at >= intent.approval_expires_at:
         raise _NotNow  # the scheduler ends it
+    _check_stage(intent, at=at)
     try:
         verified = verify(intent=intent, entry=entry)
     except NotYetProven:
@@ -210,13 +213,28 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> tuple[Verifie
     return verified, now.answer
 
 
+def _check_stage(intent: Intent, *, at: datetime) -> None:
+    """What the connection's stage keeps back. A canary counts under the connection's lock, so that two
+    workers never begin one change too many."""
+    kept_back = stages.why_not_sent(intent.connection, intent)
+    if kept_back:
+        raise _Stop(kept_back, to=State.HELD)
+    if intent.connection.rollout == Rollout.CANARY:
+        locked = EhrConnection.objects.select_for_update(of=("self",), no_key=True).get(
+            pk=intent.connection_id
+        )
+        if stages.is_full_today(locked, but=intent, at=at):
+            raise _NotNow
+
+
 def is_switched_off(intent: Intent) -> bool:
-    """A kill switch at any level, or writing switched off for the tenant or the connection."""
+    """A kill switch at any level, writing switched off for the tenant or the connection, or a stage of
+    the connection that does not send this: whoever claims it next says which."""
     return not (
         intent.tenant.write_back_enabled
         and intent.tenant.is_active
         and intent.connection.write_back_enabled
-        and intent.connection.rollout != "SHADOW"
+        and not stages.why_not_sent(intent.connection, intent)
     ) or bool(
         switches.stopping(
             tenant_id=intent.tenant_id,

@@ -160,7 +160,7 @@ class Exchange:
         withdrawn = self._withdrawn(at=at)
         if withdrawn:
             return withdrawn
-        intent = Intent.objects.select_related("tenant", "connection", "proposal").get(
+        intent = Intent.objects.select_related("tenant", "connection", "proposal__agent").get(
             pk=begun.intent.pk
         )
         entry = OutboxEntry.objects.get(pk=begun.entry.pk)

@@ -28,6 +28,7 @@ from intents.pipeline.delivery import words
 from intents.pipeline.delivery.looking import BREAKER_AFTER, Answer, breaker_opens_until
 from intents.pipeline.delivery.words import Phase
 from intents.pipeline.outbox.waking import wake
+from intents.queries import stages
 
 # Longer than every deadline of one attempt together; a worker that needs longer has lost its row.
 LEASE = timedelta(seconds=120)
@@ -108,9 +109,8 @@ def _candidates(*, at: datetime) -> Iterator[OutboxEntry]:
             tenant__write_back_enabled=True,
             connection__write_back_enabled=True,
         )
-        .exclude(connection__rollout="SHADOW")
         .filter(~Exists(being_sent), ~Exists(unknown))
-        .select_related("intent__proposal", "connection")
+        .select_related("intent__proposal__agent", "connection")
         .order_by("not_before", "id")
     )
     for start in range(0, _MOST, _CHUNK):
@@ -159,6 +159,12 @@ def _try(entry: OutboxEntry, *, at: datetime) -> Claimed | None:
         agent_id=intent.proposal.agent_id,
         change_kind=intent.change_kind,
     ):
+        return None
+    kept_back = stages.why_not_sent(entry.connection, intent)
+    if kept_back:
+        hold(intent.pk, code=kept_back, at=at)
+        return None
+    if stages.is_full_today(entry.connection, but=intent, at=at):
         return None
     turn = _turn(intent, entry)
     if turn is _Turn.HOLD:

@@ -11,6 +11,7 @@ from intents.governance import consent, scopes
 from intents.governance.models import Agent, EhrConnection
 from intents.lifecycle import Lane
 from intents.models import Intent, IntentVersion
+from intents.queries import stages
 
 NO_GRANT = "none"
 _CONSENT = {
@@ -57,6 +58,7 @@ def standing_of(*, intent: Intent, version: IntentVersion, at: datetime) -> Stan
             "connection_kind": connection.kind,
             "environment": connection.environment,
             "rollout": connection.rollout,
+            "sent_at_stage": not stages.why_not_sent(connection, intent),
             "connection_admits": tenant.write_back_enabled and connection.write_back_enabled,
             "purpose": purpose,
             "consent": _CONSENT[answer.consent],
