@@ -66,6 +66,7 @@ REASONS: Mapping[str, str] = {
     "approver-suspended": "The person who approved it may no longer decide. Nothing was sent.",
     "agent-suspended": "The agent that drafted it was suspended. Nothing was sent.",
     "consent-withdrawn": "The patient no longer agrees to this use of the record. Nothing was sent.",
+    "consent-ended": "The patient's permission for this use of the record has ended. Nothing was sent.",
     "rules-tightened": "The rules no longer allow it. Nothing was sent.",
     "stage-shadow": "The connection is in shadow: all is done but the sending. Nothing was sent.",
     "stage-test-patients": "The connection writes to its test patients only. Nothing was sent.",

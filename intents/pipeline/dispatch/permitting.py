@@ -9,11 +9,9 @@ from datetime import datetime
 
 from audit.actors import Actor, ActorKind
 from intents.governance import roles
-from intents.governance.consent import Consent
-from intents.lifecycle import Tier, strictest
+from intents.lifecycle import Tier
 from intents.models import Intent, OutboxEntry, PolicyVerdict
 from intents.pipeline import screening
-from intents.pipeline.policy import Outcome
 from intents.pipeline.screening.facts import Decided, NoRulesInForce
 
 
@@ -54,23 +52,12 @@ def standing(
     except NoRulesInForce:
         nobody = Actor.system(ActorKind.POLICY).with_authority("no rules in force")
         return Standing(Withdrawn("rules-tightened", nobody))
-    approved = Tier(intent.tier)
-    stricter = strictest([approved, answer.verdict.tier]) != approved
-    if not stricter and answer.verdict.outcome not in (Outcome.HELD, Outcome.REJECTED):
+    code = screening.no_longer_allowed(
+        answer, screening=entry.screening, tier=Tier(intent.tier), asked=answer is since
+    )
+    if not code:
         return Standing(None, answer)
-    code = "consent-withdrawn" if _is_consent_withdrawn(entry, answer) else "rules-tightened"
     return Standing(Withdrawn(code, screening.policy_actor(answer)), answer)
-
-
-def _is_consent_withdrawn(entry: OutboxEntry, answer: Decided) -> bool:
-    """Does the patient refuse now, or is a permission gone that was there when it was screened?"""
-    match answer.consent.consent:
-        case Consent.DENY:
-            return True
-        case Consent.PERMIT:
-            return False
-    first = entry.screening.verdicts.filter(moment="screening").order_by("-at", "-id").first()
-    return first is not None and first.phi_json("input").get("consent") == "permit"
 
 
 def keep(standing: Standing, entry: OutboxEntry, *, at: datetime) -> PolicyVerdict | None:

@@ -22,10 +22,10 @@ from ehr_adapters.contract import WirePlan
 from intents.governance import approval_key, roles
 from intents.governance.encryption import CannotUnseal
 from intents.governance.models import Membership
-from intents.lifecycle import CLOSED, State, Tier, strictest
+from intents.lifecycle import CLOSED, State, Tier
 from intents.models import Intent, PolicyVerdict, Proposal, ReviewDecision, Screening
 from intents.pipeline import outbox, presentation, screening, sealing, worklist
-from intents.pipeline.policy import Outcome
+from intents.pipeline.delivery import words
 from intents.pipeline.presentation import NotPresentable, ReviewPage
 from intents.pipeline.review import attributing
 from intents.pipeline.review.locking import check_may_decide, check_reviewer, lock_draft
@@ -140,10 +140,8 @@ def _decide(
     if limit is not None and at - form.authenticated_at > limit:
         raise SignInAgain(limit)
     answers = {intent.pk: _ask_the_rules(intent, at=at) for intent in pending}
-    tightened = [intent for intent in pending if _is_tightened(intent, answers[intent.pk])]
-    if tightened:
-        for intent in tightened:
-            _hold(intent, answer=answers[intent.pk], at=at)
+    stopped = [intent for intent in pending if _hold(intent, answer=answers[intent.pk], at=at)]
+    if stopped:
         return [], True
     for intent in pending:
         outbox.check_target_is_free(intent)
@@ -227,19 +225,15 @@ def _ask_the_rules(intent: Intent, *, at: datetime) -> Decided:
         raise NotApprovable("No rules are in force, so nothing can be approved.") from None
 
 
-def _is_tightened(intent: Intent, answer: Decided) -> bool:
-    stricter = strictest([Tier(intent.tier), answer.verdict.tier]) != Tier(intent.tier)
-    stopped = answer.verdict.outcome in (Outcome.HELD, Outcome.REJECTED)
-    return stricter or stopped
-
-
-def _hold(intent: Intent, *, answer: Decided, at: datetime) -> None:
+def _hold(intent: Intent, *, answer: Decided, at: datetime) -> bool:
+    """Stop it if the rules or the patient's consent no longer allow it; True if it was stopped."""
+    code = screening.no_longer_allowed(answer, screening=_screening(intent), tier=Tier(intent.tier))
+    if not code:
+        return False
     intent.advance(
-        State.HELD,
-        actor=screening.policy_actor(answer),
-        at=at,
-        reason="rules-tightened: The rules or the patient's consent no longer allow it.",
+        State.HELD, actor=screening.policy_actor(answer), at=at, reason=words.reason(code)
     )
+    return True
 
 
 def _screening(intent: Intent) -> Screening:

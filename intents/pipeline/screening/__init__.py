@@ -7,7 +7,7 @@ the change moved on meanwhile. `screen` does both for a change that was just dra
 """
 
 from intents.pipeline.screening.examining import IN_REQUEST, Examined, examine
-from intents.pipeline.screening.facts import Decided, policy_now
+from intents.pipeline.screening.facts import Decided, no_longer_allowed, policy_now
 from intents.pipeline.screening.filing import (
     OutOfDate,
     Rescreened,
@@ -45,6 +45,7 @@ __all__ = [
     "fresh_check_intent",
     "keep",
     "keep_verdict",
+    "no_longer_allowed",
     "plan_of",
     "policy_actor",
     "policy_now",

@@ -10,7 +10,16 @@ from intents.pipeline.screening.facts.deciding import (
     Decided,
     NoRulesInForce,
     decide,
+    no_longer_allowed,
     policy_now,
 )
 
-__all__ = ["NO_GRANT", "Decided", "NoRulesInForce", "decide", "is_under_18", "policy_now"]
+__all__ = [
+    "NO_GRANT",
+    "Decided",
+    "NoRulesInForce",
+    "decide",
+    "is_under_18",
+    "no_longer_allowed",
+    "policy_now",
+]

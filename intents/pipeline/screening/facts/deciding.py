@@ -7,16 +7,17 @@ from typing import Any
 
 from ehr_adapters.capabilities import Capability
 from ehr_adapters.contract import Baseline
-from intents.governance import consent
+from intents.governance.consent import Consent, ConsentAnswer
 from intents.governance.models import PolicyVersion
+from intents.lifecycle import Tier, strictest
 from intents.models import Intent, IntentVersion, Screening
-from intents.pipeline.policy import PolicyContext, Verdict, evaluate
+from intents.pipeline.policy import Outcome, PolicyContext, Verdict, evaluate
 from intents.pipeline.screening.facts.chart import chart_facts, destination_facts
 from intents.pipeline.screening.facts.content import content_facts
 from intents.pipeline.screening.facts.standing import NO_GRANT, Standing, standing_of
 from intents.pipeline.validation import IDENTITY_HOLDS, Draft, Finding
 
-__all__ = ["NO_GRANT", "Decided", "NoRulesInForce", "decide", "policy_now"]
+__all__ = ["NO_GRANT", "Decided", "NoRulesInForce", "decide", "no_longer_allowed", "policy_now"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Decided:
 
     verdict: Verdict
     policy_version: PolicyVersion
-    consent: consent.ConsentAnswer
+    consent: ConsentAnswer
     moment: str = "screening"
 
 
@@ -90,6 +91,29 @@ def policy_now(
     ):
         return since
     return replace(_asked(context, standing=standing, rules=rules), moment=moment)
+
+
+def no_longer_allowed(
+    answer: Decided, *, screening: Screening, tier: Tier, asked: bool = False
+) -> str:
+    """ "" when what was shown under `tier` may still be written, else the code of what does not allow it any more.
+
+    A permission that was there when it was put to the rules before and is gone now stops it also where the rules
+    ask for none. `asked`: this very answer was looked at before.
+    """
+    if not asked and _is_permission_gone(answer, screening=screening):
+        return "consent-ended"
+    stricter = strictest([tier, answer.verdict.tier]) != tier
+    if not stricter and answer.verdict.outcome not in (Outcome.HELD, Outcome.REJECTED):
+        return ""
+    return "consent-withdrawn" if answer.consent.consent is Consent.DENY else "rules-tightened"
+
+
+def _is_permission_gone(answer: Decided, *, screening: Screening) -> bool:
+    return answer.consent.consent is Consent.NONE and any(
+        verdict.phi_json("input").get("consent") == "permit"
+        for verdict in screening.verdicts.exclude(moment="claim").exclude(consent_directives=[])
+    )
 
 
 def _first_input(screening: Screening) -> Mapping[str, Any]:
