@@ -176,6 +176,7 @@ class TestTheGenericFront:
         assert entry.canonical["amends"] == filed
 
     @pytest.mark.req("003-65")
+    @pytest.mark.fault("generic.stale-if-match")
     def test_a_colleagues_edit_refuses_the_stale_update_and_stays(self, generic: Stage) -> None:
         target = generic.send(generic.problem())
         plan = generic.change(target, verification="confirmed")
@@ -246,6 +247,7 @@ class TestTheEpicFront:
         assert comparable_differences(plan.comparable, entry.comparable) == ()
 
     @pytest.mark.req("001-53")
+    @pytest.mark.fault("epic.holding-tank")
     def test_a_problem_is_staged_and_not_found(self, epic: Stage) -> None:
         plan = epic.problem()
         reference = epic.send(plan)
@@ -255,6 +257,7 @@ class TestTheEpicFront:
         [staged] = [s for s in epic.practice.staged(vendor="epic") if plan.tag.short in str(s)]
         assert staged
 
+    @pytest.mark.fault("epic.notes-twice")
     def test_the_same_note_twice_is_two_notes_so_nothing_is_sent_twice(self, epic: Stage) -> None:
         from ehr_adapters.capabilities import RetryClass
 
@@ -262,6 +265,15 @@ class TestTheEpicFront:
         assert epic.send(plan) != epic.send(plan)
         assert epic.adapter.capabilities.get("note", "create").retry is RetryClass.S4
 
+    def test_what_the_customer_withdraws_is_neither_offered_nor_written(self, epic: Stage) -> None:
+        plan = epic.note()
+        assert epic.adapter.discover(at=epic.at).may("note", "create")
+        epic.practice.settings("epic", not_offered=["DocumentReference.create"])
+        assert not epic.adapter.discover(at=epic.at).may("note", "create")
+        with pytest.raises(NotPermitted):
+            epic.send(plan)
+
+    @pytest.mark.fault("epic.empty-403")
     def test_what_the_app_is_not_registered_for_is_not_permitted(self, epic: Stage) -> None:
         plan = epic.note()
         step = replace(plan.steps[0], path="Procedure", label="create Procedure")

@@ -68,6 +68,8 @@ class EpicFront(Front):
         api = f"{type}.{_API[interaction]}"
         if call.client is None or api not in call.client.apis:
             raise not_on_the_app()
+        if f"{type}.{interaction}" in self._withdrawn():
+            raise not_on_the_app()
         if api in call.client.missing_security_points:
             raise RequestRefused(
                 403, "forbidden", "The background user lacks a security point.", empty=True,
