@@ -272,6 +272,7 @@ class TestWhatItSays:
         equal = [h for h in athena.found(plan).hits if not athena.differences(plan, h.snapshot)]
         assert [hit.snapshot.reference for hit in equal] == [reference]
 
+    @pytest.mark.fault("athenahealth.put-without-id", "athenahealth.own-numbers")
     def test_an_allergy_goes_by_athenas_own_numbers_and_twice_is_once(
         self, athena: AthenaStage
     ) -> None:
@@ -517,6 +518,7 @@ class TestWhatItReads:
 
 
 class TestWhatItIsAnswered:
+    @pytest.mark.fault("athenahealth.false-success")
     def test_a_success_with_false_inside_is_a_refusal(self, athena: AthenaStage) -> None:
         plan = athena.problem()
         token = athena.adapter.authenticate(plan.steps[0])
@@ -525,6 +527,7 @@ class TestWhatItIsAnswered:
             athena.adapter.submit(plan.steps[0], token=token)
         assert refused.value.status == 200
 
+    @pytest.mark.fault("athenahealth.closed-visit")
     def test_a_closed_visit_is_said_in_words(self, athena: AthenaStage) -> None:
         plan = athena.problem(category="encounter-diagnosis", onset="2026-11-02")
         athena.practice.lever("close_visit", vendor="athenahealth", patient="P1", locked=True)
@@ -534,6 +537,23 @@ class TestWhatItIsAnswered:
         assert "closed" in refused.value.sentence
         with pytest.raises(CannotBeCarried):
             athena.problem(category="encounter-diagnosis")
+
+    @pytest.mark.fault("athenahealth.closed-visit")
+    def test_the_words_for_a_closed_visit_are_a_setting_and_without_it_still_a_refusal(
+        self, athena: AthenaStage
+    ) -> None:
+        athena.practice.settings("athenahealth", closed_visit_error="Charting has ended.")
+        plan = athena.problem(category="encounter-diagnosis", onset="2026-11-02")
+        athena.practice.lever("close_visit", vendor="athenahealth", patient="P1", locked=True)
+        with pytest.raises(ContentRefused) as unknown:
+            athena.send(plan)
+        assert unknown.value.vendor_code != "visit-closed"
+        assert "Charting has ended." in unknown.value.vendor_text
+        settings = {**athena.connection.settings, "closed_visit_words": "charting has ended"}
+        athena.connection = replace(athena.connection, settings=settings)
+        with pytest.raises(ContentRefused) as known:
+            athena.send(plan)
+        assert known.value.vendor_code == "visit-closed"
 
     def test_missing_fields_point_into_the_change(self, athena: AthenaStage) -> None:
         plan = athena.problem()
@@ -586,6 +606,7 @@ class TestTheLimits:
         # What was read before counts as well, unless the minute has just turned.
         assert len(athena.practice.log(vendor="athenahealth", path="oauth2")) - asked <= 2
 
+    @pytest.mark.fault("athenahealth.tokens-a-minute")
     def test_a_429_for_a_token_ends_the_minute(self, athena: AthenaStage) -> None:
         plan = athena.note()
         athena.practice.settings("athenahealth", token_mints_per_minute=0)
@@ -595,6 +616,7 @@ class TestTheLimits:
         with pytest.raises((RateLimited, TokenUnavailable)):
             athena.adapter.authenticate(plan.steps[0])
 
+    @pytest.mark.fault("athenahealth.calls-a-day")
     def test_the_last_call_of_the_day_is_the_last(self, athena: AthenaStage) -> None:
         plan = athena.note()
         token = athena.adapter.authenticate(plan.steps[0])
@@ -663,6 +685,16 @@ class TestWhatItDeclares:
         assert not any(c.supported for c in other.discover(at=athena.at) if c.kind == "problem")
         athena.practice.fault("expired-token", vendor="athenahealth", path="departments", times=9)
         assert not any(c.supported for c in adapter.discover(at=athena.at) if c.kind == "note")
+
+    def test_what_the_practice_withdraws_is_neither_offered_nor_written(
+        self, athena: AthenaStage
+    ) -> None:
+        plan = athena.create("questionnaire", SAMPLES["questionnaire", "create"])
+        assert athena.adapter.discover(at=athena.at).may("questionnaire", "create")
+        athena.practice.settings("athenahealth", not_offered=["QuestionnaireResponse.create"])
+        assert not athena.adapter.discover(at=athena.at).may("questionnaire", "create")
+        with pytest.raises(NotPermitted):
+            athena.send(plan)
 
     def test_a_proven_list_lets_a_note_be_sent_again(self, athena: AthenaStage) -> None:
         athena.connection = replace(

@@ -90,6 +90,7 @@ class TestTheDoor:
         # A client with a secret cannot sign with the key of somebody else.
         assert client.ask_token().status_code == 401
 
+    @pytest.mark.fault("athenahealth.tokens-a-minute")
     def test_so_many_tokens_a_minute_then_429_until_the_minute_is_over(
         self, athena: Athena
     ) -> None:
@@ -99,6 +100,7 @@ class TestTheDoor:
         assert statuses.count(200) in {2, 4}
         assert 429 in statuses
 
+    @pytest.mark.fault("athenahealth.calls-a-day")
     def test_each_call_costs_of_the_day_and_says_what_is_left(self, athena: Athena) -> None:
         athena.practice.settings("athenahealth", calls_per_day=3)
         left = [athena.v1("GET", "ping").headers["X-RateLimit-Remaining"] for _ in range(2)]
@@ -131,6 +133,7 @@ class TestTheChart:
         fhir = athena.get(f"Patient/{athena.people['P1']['patient']}").json()
         assert fhir["name"][0]["family"] == "OKONKWO"
 
+    @pytest.mark.fault("athenahealth.department")
     def test_a_department_is_needed_and_must_be_one(self, athena: Athena) -> None:
         place = f"chart/{athena.number('P1')}/problems"
         reply = athena.v1("GET", place)
@@ -140,6 +143,7 @@ class TestTheChart:
         listed = athena.v1("GET", "departments").json()["departments"]
         assert [each["departmentid"] for each in listed] == ["1", "21"]
 
+    @pytest.mark.fault("athenahealth.form-fields")
     def test_only_form_fields_are_fields(self, athena: Athena) -> None:
         place = f"chart/{athena.number('P1')}/problems"
         reply = athena.v1("POST", place, json={"departmentid": "1", "snomedcode": "195967001"})
@@ -169,6 +173,27 @@ class TestTheChart:
             if {"code": "create"} in r["interaction"]
         ]
         assert able == ["QuestionnaireResponse"]
+
+    @pytest.mark.parametrize(("mode", "filed"), [("ignored", 2), ("atomic", 1)])
+    def test_a_condition_of_its_one_fhir_create_is_ignored_unless_switched_on(
+        self, athena: Athena, mode: str, filed: int
+    ) -> None:
+        athena.practice.settings("athenahealth", conditional_create=mode)
+        patient = athena.people["P1"]["patient"]
+        answers = {
+            "resourceType": "QuestionnaireResponse",
+            "status": "completed",
+            "identifier": {"system": "urn:test:tag", "value": "once"},
+            "subject": {"reference": f"Patient/{patient}"},
+        }
+        for _ in range(2):
+            condition = {"If-None-Exist": "identifier=urn:test:tag|once"}
+            reply = athena.post("QuestionnaireResponse", answers, headers=condition)
+            assert reply.status_code in (200, 201), reply.text
+        assert (
+            len(athena.practice.resources(vendor="athenahealth", type="QuestionnaireResponse"))
+            == filed
+        )
 
 
 class TestDocuments:
@@ -383,6 +408,7 @@ class TestPatientCases:
 
 
 class TestAllergies:
+    @pytest.mark.fault("athenahealth.put-without-id")
     def test_one_put_adds_and_updates_by_allergen_and_never_deletes(self, athena: Athena) -> None:
         found = athena.v1("GET", "reference/allergies", {"searchvalue": "SULFA"}).json()
         assert [one["allergenname"] for one in found] == ["sulfamethoxazole"]
