@@ -15,7 +15,7 @@ help:
 	@echo "make test    the whole suite, on SQLite and on PostgreSQL"
 	@echo "make check   ruff, mypy, import contracts, migrations, deploy check, generated docs"
 	@echo "make bench   the performance goals as ratios to a limit measured in the same run"
-	@echo "make trace   docs/traceability.md from the tests' requirement marks"
+	@echo "make trace   docs/traceability.md and docs/fault-matrix.md from the tests' marks"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("reviewportal needs Python 3.11 or later; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

@@ -42,6 +42,7 @@ STEPS: list[tuple[str, list[str], dict[str, str]]] = [
         _PRODUCTION,
     ),
     ("traceability page", [_PYTHON, "-m", "tests.traceability", "--check"], {}),
+    ("fault matrix", [_PYTHON, "-m", "tests.fault_matrix", "--check"], {}),
 ]
 
 

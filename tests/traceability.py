@@ -1,4 +1,4 @@
-"""`make trace`: docs/traceability.md from the tests' requirement marks."""
+"""`make trace`: docs/traceability.md and docs/fault-matrix.md from the tests' marks."""
 
 import ast
 import sys
@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from tests.environment import ROOT
+from tests.fault_matrix.__main__ import main as write_fault_matrix
 
 PAGE = ROOT / "docs" / "traceability.md"
 
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return 0
     PAGE.write_text(text, encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)}: {text.count(chr(10)) - 8} requirements")
-    return 0
+    return write_fault_matrix([])
 
 
 if __name__ == "__main__":

@@ -506,6 +506,7 @@ class TestAdvancedMd(AmdContract):
 
     # --- the meter ---------------------------------------------------------------------------------
 
+    @pytest.mark.fault("advancedmd.billed-calls")
     def test_a_call_that_would_be_billed_is_not_made(
         self, ehr: FakeEhr, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -678,6 +679,7 @@ class TestAdvancedMd(AmdContract):
         baseline = self.baseline(adapter, ehr, "note", "create")
         return adapter.render(parse_change("note", "create", content), tag=TAG, baseline=baseline)
 
+    @pytest.mark.fault("advancedmd.templates-only")
     @pytest.mark.parametrize(
         ("content", "pointer"),
         [
@@ -896,6 +898,7 @@ class TestAdvancedMd(AmdContract):
 
     # --- faults ------------------------------------------------------------------------------------
 
+    @pytest.mark.fault("advancedmd.fault-in-200")
     @pytest.mark.parametrize("number", sorted(AMD_FAULTS))
     def test_each_known_number_has_its_branch_and_a_sentence(
         self, adapter: EhrAdapter, ehr: FakeEhr, number: str
@@ -970,6 +973,7 @@ class TestMessages:
             b"<PPMDResults><!-- a --><Results success='1'/></PPMDResults>"
         ).success
 
+    @pytest.mark.fault("advancedmd.lists-collapse")
     def test_a_list_of_one_entry_is_read_as_a_list(self) -> None:
         one = {"pagelist": {"page": {"@pageindex": "1"}}}
         two = {"pagelist": {"page": [{"@pageindex": "1"}, {"@pageindex": "2"}]}}

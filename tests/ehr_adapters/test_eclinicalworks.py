@@ -156,6 +156,7 @@ class TestEclinicalworks(EcwContract):
         assert (problem.finality, problem.find) == (Finality.STAGED, FindMethod.NONE)
         assert note.retry is problem.retry is RetryClass.S4
 
+    @pytest.mark.fault("eclinicalworks.transactions-only")
     def test_everything_goes_to_the_base_address_as_one_entry(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
@@ -356,6 +357,7 @@ class TestEclinicalworks(EcwContract):
         assert "their words" not in raised.value.sentence
         assert "their words" in raised.value.vendor_text
 
+    @pytest.mark.fault("eclinicalworks.exists-already")
     @pytest.mark.parametrize("status", [200, 201, 202])
     def test_numbers_that_look_like_http_are_read_as_eclinicalworks_means_them(
         self, adapter: EhrAdapter, ehr: FakeEhr, status: int
@@ -369,6 +371,7 @@ class TestEclinicalworks(EcwContract):
         receipt = adapter.submit(plan.steps[0], token=adapter.authenticate(plan.steps[0]))
         assert (receipt.reference, receipt.vendor_code) == ("Condition/new-1", "1")
 
+    @pytest.mark.fault("eclinicalworks.notes-as-hl7")
     def test_308_means_something_else_for_a_note(self) -> None:
         assert ECW_CODES["308"].sentence != NOTE_CODES["308"].sentence
         assert (ECW_CODES["303"].sentence, NOTE_CODES["303"].sentence) == (
@@ -376,6 +379,7 @@ class TestEclinicalworks(EcwContract):
             "eClinicalWorks finds that the visit belongs to another patient. Nothing was written.",
         )
 
+    @pytest.mark.fault("eclinicalworks.number-in-200")
     @pytest.mark.parametrize(
         "body",
         [

@@ -115,6 +115,7 @@ class TestEpic(AdapterContract):
         declared = set(self.declared().get("problem", "create").not_carried)
         assert pointers <= declared
 
+    @pytest.mark.fault("epic.bare-201")
     def test_only_201_with_a_location_is_an_acknowledgement(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
@@ -144,6 +145,7 @@ class TestEpic(AdapterContract):
         assert "as Epic says it" not in raised.value.sentence
         assert "as Epic says it" in raised.value.vendor_text
 
+    @pytest.mark.fault("epic.vitals-twice")
     def test_59189_means_already_there_only_with_code_and_instant(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
@@ -161,6 +163,7 @@ class TestEpic(AdapterContract):
         with pytest.raises(ServerError):
             adapter.submit(plan.steps[0], token=adapter.authenticate(plan.steps[0]))
 
+    @pytest.mark.fault("epic.merged-redirect")
     def test_a_merged_patient_is_known_by_the_number_in_a_redirect(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:
@@ -172,6 +175,7 @@ class TestEpic(AdapterContract):
         with pytest.raises(PatientMoved):
             adapter.read(ReadRequest(patient="pa-1", kind="note", at=AT))
 
+    @pytest.mark.fault("epic.empty-403")
     def test_an_empty_403_is_a_matter_of_registration(
         self, adapter: EhrAdapter, ehr: FakeEhr
     ) -> None:

@@ -189,6 +189,7 @@ class TestFaults:
         amd.adapter.submit(plan.steps[0], token=fresh)
         assert len(amd.held(plan)) == 1
 
+    @pytest.mark.fault("advancedmd.two-logins")
     def test_a_practice_that_moves_to_another_server_is_followed_by_a_new_login(
         self, amd: AmdStage
     ) -> None:

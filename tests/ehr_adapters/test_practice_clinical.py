@@ -332,6 +332,7 @@ class TestVitalsOnTheEpicFront:
         found = epic.adapter.find([plan.tag], plan, since=epic.at, at=epic.at)
         assert (found.complete, found.hits) == (True, ())
 
+    @pytest.mark.fault("epic.flowsheet-rows")
     def test_a_customer_without_the_row_takes_nothing(self, epic: Stage) -> None:
         plan = planned(epic, "vitals", "create", weighed(epic))
         epic.practice.settings("epic", flowsheet_rows=["8867-4"])

@@ -346,6 +346,7 @@ class TestANote:
         with pytest.raises(CannotBeCarried):
             note(narrow, "Zoë")
 
+    @pytest.mark.fault("eclinicalworks.locked-visit")
     def test_of_a_locked_visit_is_refused(self, ecw: Stage) -> None:
         locked = Stage(ecw.practice, VENDOR, who="P9")
         with pytest.raises(ContentRefused) as refused:
@@ -442,6 +443,7 @@ class TestThePractice:
             ecw.adapter.authenticate(plan.steps[0])
         assert (refused.value.status, refused.value.vendor_code) == (400, "invalid_grant")
 
+    @pytest.mark.fault("eclinicalworks.no-default-user")
     def test_without_a_default_user_is_a_matter_of_set_up(self, ecw: Stage) -> None:
         plan = problem(ecw)
         ecw.practice.settings(VENDOR, default_user=False)
@@ -450,6 +452,7 @@ class TestThePractice:
         assert refused.value.vendor_code == "308"
         assert "administrator" in refused.value.next_step
 
+    @pytest.mark.fault("eclinicalworks.calls-a-minute")
     def test_that_is_asked_too_often_is_left_alone_until_the_minute_is_over(
         self, ecw: Stage
     ) -> None:

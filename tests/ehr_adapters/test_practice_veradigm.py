@@ -468,6 +468,7 @@ class TestByUnity:
             assert raised.value.vendor_text == text
             assert text not in json.dumps(raised.value.facts())
 
+    @pytest.mark.fault("veradigm.licensed-actions")
     def test_an_unlicensed_action_is_not_permitted(self, unity: Stage) -> None:
         plan = unity.note()
         unity.practice.settings("veradigm", unity_licence=["GetUserAuthentication"])

@@ -125,6 +125,7 @@ class TestTheLogin:
         outside.server = outside.server.replace("api-802", "api-17")
         assert number(outside.say("getehrtemplates")) == -2147220476
 
+    @pytest.mark.fault("advancedmd.fault-in-200")
     @pytest.mark.parametrize(
         "changed",
         [{"psw": "x"}, {"username": "x"}, {"officecode": "1"}, {"appname": "API"}, {"appname": ""}],
@@ -145,6 +146,7 @@ class TestTheLogin:
         assert [one["body"] for one in entries] == [None, None]
         assert PASSWORD not in json.dumps(entries)
 
+    @pytest.mark.fault("advancedmd.session-ends")
     def test_a_session_ends_in_the_middle(self, connect: Connect) -> None:
         assert succeeded(connect.say("addehrproblem", PROBLEM))
         connect.practice.lever("expire_tokens", vendor="advancedmd")
@@ -169,6 +171,7 @@ class TestTheSession:
         assert reply.status_code == 400
         assert "token" in reply.text
 
+    @pytest.mark.fault("advancedmd.lists-collapse")
     def test_in_json_it_is_a_cookie_and_lists_of_one_collapse(self, connect: Connect) -> None:
         asked = json.dumps({"ppmdmsg": {"@action": "getehrtemplates", "@class": "api"}})
         kinds = {"Content_Type": "application/json", "Accept": "application/json"}
@@ -188,6 +191,7 @@ class TestTheSession:
 
 
 class TestTheMeter:
+    @pytest.mark.fault("advancedmd.billed-calls")
     def test_calls_beyond_the_free_ones_are_carried_out_and_billed(self, connect: Connect) -> None:
         connect.practice.settings("advancedmd", free_calls=[[1, 1], [2, 2], [1, 1]])
         for _ in range(4):
@@ -269,6 +273,7 @@ class TestNotes:
         assert row["content"]["docStatus"] == "preliminary"
         assert row["content"]["date"] == "2026-11-20T14:16:55-07:00"
 
+    @pytest.mark.fault("advancedmd.templates-only")
     @pytest.mark.parametrize(
         ("fields", "attributes", "told"),
         [

@@ -110,6 +110,7 @@ class TestSignIn:
         refused = other.ask_token()
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
 
+    @pytest.mark.fault("eclinicalworks.short-tokens")
     def test_tokens_live_five_minutes_at_most(self, ecw):
         assert ecw.ask_token().json()["expires_in"] <= 300
 
@@ -147,6 +148,7 @@ class TestSignIn:
 
 
 class TestTheMinute:
+    @pytest.mark.fault("eclinicalworks.calls-a-minute")
     def test_holds_tokens_and_calls_together_and_blocks_until_it_is_over(self, ecw, p1):
         if time.time() % 60 > 50:
             time.sleep(61 - time.time() % 60)
@@ -187,6 +189,7 @@ class TestReads:
 
 
 class TestTheDoorForWrites:
+    @pytest.mark.fault("eclinicalworks.transactions-only")
     def test_is_a_transaction_of_one_entry_to_the_base_address(self, ecw, p1):
         new = problem(p1["patient"])
         assert ecw.post("Condition", new).status_code == 405
@@ -202,6 +205,7 @@ class TestTheDoorForWrites:
         reader = ecw.practice.client(VENDOR, scope=READS)
         assert sent(reader, problem(p1["patient"])).status_code == 403
 
+    @pytest.mark.fault("eclinicalworks.no-default-user")
     def test_308_without_a_default_user(self, ecw, p1):
         ecw.practice.settings(VENDOR, default_user=False)
         assert number(sent(ecw, problem(p1["patient"]))) == "308"
@@ -212,6 +216,7 @@ class TestTheDoorForWrites:
         ecw.practice.settings(VENDOR, repertoire="utf-8")
         assert number(sent(ecw, written)) == "1"
 
+    @pytest.mark.fault("eclinicalworks.number-in-200")
     def test_a_scripted_fault_speaks_in_numbers(self, ecw, p1):
         ecw.practice.fault("chart-locked", vendor=VENDOR, method="POST", path="^Condition")
         assert number(sent(ecw, problem(p1["patient"]))) == "139"
@@ -223,6 +228,7 @@ class TestTheDoorForWrites:
 
 
 class TestAppData:
+    @pytest.mark.fault("eclinicalworks.app-data")
     def test_is_invisible_until_somebody_reconciles_it(self, ecw, p1):
         reference = location(sent(ecw, problem(p1["patient"])))
         assert ecw.get(reference).status_code == 404
@@ -294,6 +300,7 @@ class TestAppData:
 
 
 class TestANote:
+    @pytest.mark.fault("eclinicalworks.notes-as-hl7")
     def test_is_delivered_as_hl7_into_the_progress_note(self, ecw, directory):
         reference = location(sent(ecw, note(directory)))
         [filed] = list(ecw.practice.resources(vendor=VENDOR, id=reference.split("/")[1]))
@@ -310,6 +317,7 @@ class TestANote:
         other = {"encounter": [{"reference": f"Encounter/{directory['P5']['encounter']}"}]}
         assert number(sent(ecw, note(directory, context=other))) == "123"
 
+    @pytest.mark.fault("eclinicalworks.locked-visit")
     def test_of_a_locked_visit_is_139(self, ecw, directory):
         assert number(sent(ecw, note(directory, who="P9"))) == "139"
 

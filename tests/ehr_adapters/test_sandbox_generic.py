@@ -131,6 +131,7 @@ class TestCreate:
 
 
 class TestConditionalCreate:
+    @pytest.mark.fault("generic.conditional-create")
     def test_files_once_and_then_points_at_the_first(self, r4, p1):
         tag = {"If-None-Exist": f"identifier={TAG_SYSTEM}|t-1"}
         first = r4.post("Condition", problem(p1["patient"], tag="t-1"), headers=tag)
@@ -139,6 +140,7 @@ class TestConditionalCreate:
         assert again.headers["Location"] == first.headers["Location"]
         assert r4.practice.log()[-1]["committed"] == []
 
+    @pytest.mark.fault("generic.conditional-create")
     def test_refuses_when_several_match(self, r4, p1):
         for _ in range(2):
             assert r4.post("Condition", problem(p1["patient"], tag="t-2")).status_code == 201
@@ -183,6 +185,7 @@ class TestConditionalCreate:
                 == 201
             )
 
+    @pytest.mark.fault("generic.bare-201")
     def test_can_be_answered_with_nothing_but_a_relative_location(self, r4, p1):
         r4.practice.settings("generic", bare_creates=True)
         reply = r4.post("Condition", problem(p1["patient"]))
@@ -206,6 +209,7 @@ class TestUpdate:
         history = r4.get(f"{path}/_history").json()
         assert [entry["request"]["method"] for entry in history["entry"]] == ["PUT", "POST"]
 
+    @pytest.mark.fault("generic.stale-if-match")
     def test_refuses_a_stale_version(self, r4, p1):
         created = r4.post("Condition", problem(p1["patient"])).json()
         path = f"Condition/{created['id']}"

@@ -37,6 +37,7 @@ def unity(fresh_practice: Practice) -> Unity:
 
 
 class TestTheFhirSide:
+    @pytest.mark.fault("veradigm.no-versions")
     def test_no_type_has_versions_or_conditions(self, fresh_practice: Practice) -> None:
         client = fresh_practice.client("veradigm")
         statement = client.get("metadata").json()
@@ -63,6 +64,7 @@ class TestTheFhirSide:
         asked = reader.ask_token(scope="system/Condition.c")
         assert (asked.status_code, asked.json()["error"]) == (400, "invalid_scope")
 
+    @pytest.mark.fault("veradigm.no-versions")
     def test_nothing_carries_a_version_and_no_condition_is_looked_at(
         self, fresh_practice: Practice
     ) -> None:
@@ -125,6 +127,7 @@ class TestTheFhirSide:
 
 
 class TestSigningIn:
+    @pytest.mark.fault("veradigm.two-layers")
     def test_two_layers_a_bare_token_and_a_valid_user(self, fresh_practice: Practice) -> None:
         unity = Unity(fresh_practice)
         unity.token = unity.get_token()
@@ -140,6 +143,7 @@ class TestSigningIn:
         for wrong in ({"Password": "x"}, {"Username": "x"}, {"Appname": "Other"}):
             assert unity.get_token(**wrong).startswith("error")
 
+    @pytest.mark.fault("veradigm.idle-session")
     def test_an_idle_session_is_logged_out(self, unity: Unity) -> None:
         unity.practice.lever("expire_tokens", vendor="veradigm")
         [told] = unity.save_note()
@@ -164,6 +168,7 @@ class TestSigningIn:
 
 
 class TestActions:
+    @pytest.mark.fault("veradigm.error-in-200")
     def test_everything_is_answered_with_200(self, unity: Unity) -> None:
         for told in (
             unity.magic(
@@ -180,6 +185,7 @@ class TestActions:
             assert list(told[0]) == ["Error"]
         assert not [each for each in unity.practice.log(vendor="veradigm") if each["committed"]]
 
+    @pytest.mark.fault("veradigm.licensed-actions")
     def test_an_action_that_is_not_licensed_is_refused(self, unity: Unity) -> None:
         unity.practice.settings("veradigm", unity_licence=["GetUserAuthentication", "SaveTask"])
         assert unity.save_note() == [{"Error": "Action is not valid for this license."}]
@@ -277,6 +283,7 @@ class TestTheTwoCallDocument:
         self.upload(unity, documentCommand="e", documentID=number, data="")
         assert self.held(unity)["status"] == "entered-in-error"
 
+    @pytest.mark.fault("veradigm.two-calls")
     def test_a_second_call_that_fails_leaves_a_stub(self, unity: Unity) -> None:
         upload = self.upload(unity)["savedocumentimageinfo"][0]["documentVar"]
         unity.practice.fault("expired-token", vendor="veradigm", path="SaveDocumentImage")

@@ -146,6 +146,7 @@ NEVER_DONE = [
 
 
 @pytest.mark.req("003-55", "003-23")
+@pytest.mark.fault("answer-lost", "no-id")
 @pytest.mark.parametrize(("fault", "params"), LOST, ids=[fault for fault, _ in LOST])
 def test_a_lost_answer_after_the_commit_is_found_by_the_tag_and_nothing_is_sent_again(
     clinic, fault, params
@@ -169,6 +170,7 @@ def test_a_lost_answer_after_the_commit_is_found_by_the_tag_and_nothing_is_sent_
 
 
 @pytest.mark.req("003-55")
+@pytest.mark.fault("maintenance")
 @pytest.mark.parametrize(("fault", "params"), NEVER_DONE, ids=[fault for fault, _ in NEVER_DONE])
 def test_an_attempt_that_did_nothing_is_repeated_only_after_the_quarantine(clinic, fault, params):
     proposal = clinic.ready()
@@ -195,6 +197,7 @@ def test_an_attempt_that_did_nothing_is_repeated_only_after_the_quarantine(clini
     assert first["body_sha256"] == second["body_sha256"]
 
 
+@pytest.mark.fault("late-commit")
 def test_a_commit_that_comes_late_but_within_its_bound_is_found_and_not_repeated(clinic):
     proposal = clinic.ready()
     clinic.practice.fault(
@@ -212,6 +215,7 @@ def test_a_commit_that_comes_late_but_within_its_bound_is_found_and_not_repeated
 
 
 @pytest.mark.req("003-29")
+@pytest.mark.fault("slowed-down")
 def test_an_ehr_that_asks_to_slow_down_is_left_alone_for_as_long(clinic):
     proposal = clinic.ready()
     clinic.practice.fault(
@@ -244,6 +248,7 @@ def test_a_refused_content_ends_there_and_says_by_whom(clinic):
     assert tags_held(clinic) == 0
 
 
+@pytest.mark.fault("token-expires")
 def test_a_token_that_expires_on_the_way_is_asked_for_once_more(clinic):
     proposal = clinic.ready()
     clinic.practice.fault(
@@ -275,6 +280,7 @@ def test_an_ehr_that_is_gone_before_the_body_left_is_tried_again(clinic):
     assert the(clinic, proposal).state == State.ACCEPTED
 
 
+@pytest.mark.fault("altered")
 def test_a_mangled_write_is_acknowledged_and_then_differs(clinic):
     proposal = clinic.ready()
     clinic.practice.fault(
@@ -302,6 +308,7 @@ def an_update(clinic):
     return clinic.ready(changes=[change])
 
 
+@pytest.mark.fault("version-conflict")
 def test_a_version_conflict_is_held_for_a_person(clinic):
     proposal = an_update(clinic)
     clinic.practice.fault("stale-version", vendor="generic", method="PUT", path="Condition")
@@ -311,6 +318,7 @@ def test_a_version_conflict_is_held_for_a_person(clinic):
     assert phases(intent) == ["SENT", "REFUSED"]
 
 
+@pytest.mark.fault("version-conflict")
 def test_an_update_whose_answer_was_lost_is_recognised_in_its_target(clinic):
     proposal = an_update(clinic)
     clinic.practice.fault("drop-after-commit", vendor="generic", method="PUT", path="Condition")
@@ -405,6 +413,7 @@ BEFORE_THE_WIRE = [
 AFTER_THE_WIRE = ["after_send", "before_record", "before_record_commit"]
 
 
+@pytest.mark.fault("dies-before-claim", "dies-after-claim", "dies-in-flight", "dies-after-answer")
 @pytest.mark.parametrize("place", [*BEFORE_THE_WIRE, *AFTER_THE_WIRE, "after_record"])
 def test_a_worker_that_dies_anywhere_leaves_exactly_one_effect(clinic, place):
     proposal = clinic.ready()
@@ -435,6 +444,7 @@ def test_a_worker_that_dies_anywhere_leaves_exactly_one_effect(clinic, place):
     assert len(posts(clinic)) == 1
 
 
+@pytest.mark.fault("worker-asleep")
 def test_a_sleeping_worker_that_lost_its_row_sends_nothing(clinic):
     proposal = clinic.ready()
     moment = clinic.at + timedelta(seconds=61)
@@ -453,6 +463,7 @@ def test_a_sleeping_worker_that_lost_its_row_sends_nothing(clinic):
     assert phases(intent) == ["SENT", "UNKNOWN"]
 
 
+@pytest.mark.fault("worker-asleep")
 def test_a_sleeping_worker_that_wakes_with_an_old_token_is_turned_away_by_the_ehr(clinic):
     proposal = clinic.ready()
     moment = clinic.at + timedelta(seconds=61)
@@ -472,6 +483,7 @@ def test_a_sleeping_worker_that_wakes_with_an_old_token_is_turned_away_by_the_eh
     assert ("STRAY", "not acknowledged") in set(intent.ledger.values_list("phase", "outcome"))
 
 
+@pytest.mark.fault("database-gone")
 def test_a_database_that_goes_away_after_the_sending_leaves_the_question_open(clinic):
     proposal = clinic.ready()
     moment = clinic.at + timedelta(seconds=61)
@@ -491,6 +503,7 @@ def test_a_database_that_goes_away_after_the_sending_leaves_the_question_open(cl
     assert (len(posts(clinic)), tags_held(clinic)) == (1, 1)
 
 
+@pytest.mark.fault("audit-full")
 def test_nothing_is_sent_when_its_audit_event_cannot_be_written(clinic, monkeypatch):
     proposal = clinic.ready()
     moment = clinic.at + timedelta(seconds=61)
@@ -533,6 +546,7 @@ def test_a_late_answer_of_a_lost_attempt_is_kept_as_evidence_and_settled_by_look
     assert (len(posts(clinic)), tags_held(clinic)) == (1, 1)
 
 
+@pytest.mark.fault("workers-race")
 def test_two_workers_never_send_one_entry(clinic):
     proposal = clinic.ready()
     moment = clinic.at + timedelta(seconds=61)
@@ -559,6 +573,7 @@ def test_two_workers_never_send_one_entry(clinic):
 # --- what stops a send --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("switched-off")
 @pytest.mark.parametrize("target", ["DEPLOYMENT", "TENANT", "CONNECTION", "AGENT", "KIND"])
 def test_a_kill_switch_at_any_level_stops_sending_and_nothing_is_lost(clinic, target):
     from django.db import transaction
@@ -587,6 +602,7 @@ def test_a_kill_switch_at_any_level_stops_sending_and_nothing_is_lost(clinic, ta
     assert the(clinic, proposal).state == State.ACCEPTED
 
 
+@pytest.mark.fault("switched-off")
 def test_a_kill_switch_engaged_after_the_claim_is_seen_before_the_socket(clinic):
     from django.db import transaction
 

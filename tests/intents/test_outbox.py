@@ -49,6 +49,7 @@ def test_every_task_that_is_woken_exists():
     assert set(outbox.TASKS.values()) <= set(current_app.tasks)
 
 
+@pytest.mark.fault("broker-lost")
 def test_a_broker_that_is_down_is_logged_and_ignored(monkeypatch, caplog):
     def refuse(*_, **__):
         raise OperationalError("no broker")
@@ -205,6 +206,7 @@ def test_one_stopped_connection_does_not_hold_up_the_others(clinic):
 
 
 @pytest.mark.req("003-31")
+@pytest.mark.fault("slowed-down")
 def test_an_ehr_that_stays_silent_is_left_alone_and_then_tried_once(clinic):
     patients = ["P1", "P3", "P4", "P5", "P8", "P7"]
     for patient in patients:
@@ -241,6 +243,7 @@ def test_a_hanging_ehr_holds_no_more_than_its_share_of_the_workers(clinic, setti
 # --- a database that took over --------------------------------------------------------------------------
 
 
+@pytest.mark.fault("failover")
 def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_people(
     clinic, monkeypatch
 ):
@@ -261,6 +264,7 @@ def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_peop
     assert clinic.intent(findable).state == State.ACCEPTED
 
 
+@pytest.mark.fault("failover")
 def test_a_send_that_a_failover_forgot_is_found_by_the_search_before_sending(clinic):
     proposal = clinic.ready()
     moment = send(clinic)

@@ -56,6 +56,7 @@ def test_a_note_is_filed_unsigned_and_stays_so_because_nobody_can_look(day):
 
 
 @pytest.mark.req("003-55")
+@pytest.mark.fault("advancedmd.session-ends")
 def test_a_session_that_ended_meanwhile_costs_a_login_and_not_a_second_note(day):
     first = approved(day, day.clinic.problem())
     day.after_undo()

@@ -18,6 +18,7 @@ def problem_with(day, fault, **params):
 
 
 @pytest.mark.req("004-20", "004-59", "004-60", "003-110")
+@pytest.mark.fault("altered")
 def test_a_field_that_the_ehr_dropped_is_shown_owned_and_settled_by_a_person(day):
     proposal = problem_with(day, "dropped-field", field="code")
     assert day.state(proposal) == State.ACCEPTED

@@ -47,6 +47,7 @@ def settle(day: Any, proposal: Any) -> None:
 
 
 @pytest.mark.req("002-46", "003-55")
+@pytest.mark.fault("generic.bare-201")
 @pytest.mark.parametrize(
     ("fault", "writes"), [("", 1), ("error-after-commit", 1), ("drop-before-commit", 2)]
 )

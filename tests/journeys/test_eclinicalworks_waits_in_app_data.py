@@ -17,6 +17,7 @@ def approved(day, change):
 
 
 @pytest.mark.req("001-53", "004-20")
+@pytest.mark.fault("eclinicalworks.app-data")
 def test_a_problem_waits_until_the_lever_reconciles_it(day):
     proposal = approved(day, day.clinic.problem())
     day.after_undo()
@@ -41,6 +42,7 @@ def test_a_problem_waits_until_the_lever_reconciles_it(day):
 
 
 @pytest.mark.req("003-55")
+@pytest.mark.fault("eclinicalworks.number-in-200")
 def test_a_number_that_is_not_1_is_a_refusal_whatever_http_says(day):
     proposal = approved(day, day.clinic.note())
     day.practice.fault(

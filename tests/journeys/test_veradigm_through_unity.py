@@ -25,6 +25,7 @@ def unity_writes(day):
 
 
 @pytest.mark.req("003-55")
+@pytest.mark.fault("veradigm.error-in-200")
 def test_200_with_an_error_is_a_refusal_and_nothing_is_said_to_be_written(day):
     proposal = sent(day)
     day.practice.fault(
@@ -78,6 +79,7 @@ def test_a_note_is_filed_unsigned_and_read_back_from_the_other_interface(day):
 
 
 @pytest.mark.req("003-65")
+@pytest.mark.fault("veradigm.no-versions")
 def test_without_versions_a_colleagues_edit_is_seen_by_the_whole_entrys_hash(day):
     target = day.clinic.patient("P1", "veradigm")["entries"]["ckd"]
     change = day.clinic.problem(

@@ -117,6 +117,7 @@ def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic
     assert len(clinic.written()) == 1
 
 
+@pytest.mark.fault("broker-lost")
 def test_a_broker_that_is_down_holds_up_nobody_and_loses_nothing(clinic, settings):
     with publishing_to("redis://127.0.0.1:1/0"):
         started = time.monotonic()

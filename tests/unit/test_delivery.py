@@ -187,6 +187,7 @@ def test_a_version_conflict_with_our_own_lost_reply_is_accepted():
 
 
 @pytest.mark.req("003-67")
+@pytest.mark.fault("partial-batch")
 @pytest.mark.parametrize("error", [errors.ContentRefused, errors.Unreachable, errors.ServerError])
 def test_a_plan_that_stopped_half_way_waits_for_a_person_whatever_stopped_it(error):
     decision = ended(a_delivery(), steps=2, acknowledged=1, error=error, on_wire=True)
