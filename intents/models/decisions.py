@@ -29,12 +29,19 @@ class PolicyVerdict(PhiRecord, EvidenceRecord):
     )
     policy_hash = models.CharField(max_length=64)
     engine_version = models.CharField(max_length=40)
-    # [{"rule": "NOTE-01", "reason": "..."}]: texts of the policy, never of the chart
+    # [{"rule": "NOTE-01", "reason": "...", "risk": "medium"}]: texts of the policy, never of the chart;
+    # a rule that forbids has no risk
     reasons = models.JSONField(default=list)
     consent_directives = models.JSONField(default=list)
     input_hash = models.CharField(max_length=64)
     input = PhiTextField()
     at = models.DateTimeField()
+
+    @property
+    def rule_risk(self) -> str:
+        """The highest `@risk` of the rules that permitted it: low, medium or high; "" where none did."""
+        named = {str(reason.get("risk", "")) for reason in self.reasons}
+        return next((risk for risk in ("high", "medium", "low") if risk in named), "")
 
 
 class ReviewDecision(PhiRecord, EvidenceRecord):

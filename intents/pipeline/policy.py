@@ -149,13 +149,15 @@ class PolicyContext:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that decided: its `@id` and the sentence that a person reads."""
+    """One rule that decided: its `@id`, the sentence that a person reads, and where it permits its `@risk`."""
 
     rule: str
     sentence: str
+    risk: str = ""
 
     def to_json(self) -> dict[str, str]:
-        return {"rule": self.rule, "reason": self.sentence}
+        told = {"rule": self.rule, "reason": self.sentence}
+        return told | {"risk": self.risk} if self.risk else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,18 +316,23 @@ def _reasons(rules: _Rules, *answers: AuthzResult) -> tuple[Reason, ...]:
     out: list[Reason] = []
     for answer in answers:
         notes = [rules.annotations.get(name, {}) for name in answer.diagnostics.reasons]
-        found = {Reason(n.get("id", ""), n.get("reason", "")) for n in notes}
+        found = {
+            Reason(n.get("id", ""), n.get("reason", ""), _risk_of(n) if answer.allowed else "")
+            for n in notes
+        }
         out += sorted(found - set(out), key=lambda r: (r.rule, r.sentence))
     return tuple(out)
 
 
 def _risk(rules: _Rules, answer: AuthzResult) -> Risk:
-    """The highest `@risk` of the rules that allowed it; a rule without one counts as high."""
-    named = [
-        Risk(rules.annotations.get(name, {}).get("risk", Risk.HIGH))
-        for name in answer.diagnostics.reasons
-    ]
+    """The highest `@risk` of the rules that allowed it."""
+    named = [_risk_of(rules.annotations.get(name, {})) for name in answer.diagnostics.reasons]
     return max(named, key=list(Risk).index, default=Risk.HIGH)
+
+
+def _risk_of(notes: Mapping[str, str]) -> Risk:
+    """A rule without a `@risk` counts as high."""
+    return Risk(notes.get("risk", Risk.HIGH))
 
 
 def _lane(context: PolicyContext, tier: Tier) -> Lane | None:

@@ -263,6 +263,7 @@ def _said(spec: FieldSpec, value: Any) -> str:
 
 _WEIGHT = ("", "low", "med", "high", "dual", "stop")
 _RISK: dict[Risk, str] = {Risk.LOW: "low", Risk.MEDIUM: "med", Risk.HIGH: "high"}
+_RULE_RISK = {"low": "low", "medium": "med", "high": "high"}
 
 
 def _risk(intent: Intent, changed: list[FieldSpec]) -> str:
@@ -272,9 +273,17 @@ def _risk(intent: Intent, changed: list[FieldSpec]) -> str:
         return "stop" if intent.tier else ""
     if intent.tier == Tier.DUAL_APPROVAL:
         return "dual"
-    return _RISK[
+    fields = _RISK[
         change_risk(intent.change_kind, intent.interaction, [spec.name for spec in changed])
     ]
+    return heaviest([fields, _RULE_RISK.get(_rule_risk(intent), "")])
+
+
+def _rule_risk(intent: Intent) -> str:
+    """What the clinic's rules say about it, as they were last asked."""
+    asked = intent.current_screening.verdicts.all() if intent.current_screening else ()
+    newest = max(asked, key=lambda verdict: (verdict.at, verdict.pk), default=None)
+    return newest.rule_risk if newest else ""
 
 
 def heaviest(risks: list[str]) -> str:

@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
+from intents.governance.models import PolicyVersion
 from intents.lifecycle import State
+from intents.management.clinic import INSTALLATION
 from intents.models import ReviewDecision
 from intents.pipeline import sealing
 
@@ -58,3 +61,30 @@ def test_a_note_needs_no_newer_sign_in(day):
     day.forward(minutes=5)
     reyes.press(screen, "Approve for")
     assert day.state(proposal) == State.APPROVED
+
+
+def test_a_clinic_whose_rules_call_notes_a_high_risk_is_asked_for_it(day):
+    old = PolicyVersion.in_force(tenant_id=day.clinic.tenant.pk, at=day.now)
+    name = '@id("NOTE-01")'
+    before, rule = old.content.split(name)
+    stricter = before + name + rule.replace('@risk("medium")', '@risk("high")', 1)
+    with transaction.atomic():
+        PolicyVersion.activate(
+            tenant=day.clinic.tenant,
+            content=stricter,
+            schema=old.schema,
+            proposed_by="H. Ansah",
+            approved_by="M. Dahl",
+            actor=INSTALLATION,
+            at=day.now,
+        )
+    proposal = day.propose(day.clinic.note())
+    reyes = day.desk("reyes")
+    assert "High risk" in reyes.open("/queue/").text
+    busy_elsewhere(day, reyes)
+    screen = reyes.review(proposal)
+    assert "High risk" in screen.part("c-A")
+    reyes.check(screen)
+    day.forward(minutes=5)
+    assert "over 15 minutes old" in reyes.press(screen, "Approve for").text
+    assert day.state(proposal) == State.PENDING_APPROVAL

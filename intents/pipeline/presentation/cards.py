@@ -30,6 +30,7 @@ from intents.queries.status import decided_words, finality_sentence
 _NOT_WRITTEN = "Not written"
 RISK_OF_TIER = {Tier.DUAL_APPROVAL: "dual", Tier.BLOCKED: "stop"}
 _RISK_WORDS = {"H": "high", "M": "med", "L": "low"}
+_RULE_RISK = {"high": "high", "medium": "med", "low": "low"}
 # What is done to an entry, before its name.
 _ACTS = {
     "create": "{kind}, new",
@@ -328,9 +329,12 @@ def _card_risk(one: OpenedChange, rows: Sequence[Row]) -> str:
         at=one.baseline.read_at,
     ):
         return "high"
-    return _RISK_WORDS[
+    fields = _RISK_WORDS[
         canonical.change_risk(one.intent.change_kind, one.intent.interaction, changed)
     ]
+    # The clinic's rules may ask for more care than the fields do, never for less.
+    rules = _RULE_RISK.get(one.verdict.rule_risk, "low") if one.verdict else "low"
+    return highest((fields, rules))
 
 
 def highest(risks: Iterable[str]) -> str:
