@@ -18,6 +18,7 @@ ON_AN_INSTALLATION = frozenset(
         "add_person",
         "add_tenant",
         "kill",
+        "probe_connection",
         "rotate_column_keys",
         "verify_audit",
     }

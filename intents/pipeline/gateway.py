@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection as database
@@ -142,38 +143,80 @@ def probe_due(*, at: datetime) -> int:
 
     A connection that does not answer keeps what was found before: silence takes nothing away.
     """
-    actor = Actor.system(ActorKind.SCHEDULER)
     answered = 0
     for tenant_id, connection_id in EhrConnection.unscoped.values_list("tenant_id", "pk"):
         with tenant_context(tenant_id):
             try:
-                found = discover(connection=EhrConnection.objects.get(pk=connection_id), at=at)
+                probe(connection_id=connection_id, actor=Actor.system(ActorKind.SCHEDULER), at=at)
             except (AdapterError, AdapterMisconfigured) as refused:
                 log.warning(
                     "A connection could not be probed",
                     extra={"connection_id": str(connection_id), "error": type(refused).__name__},
                 )
                 continue
-            with transaction.atomic():
-                connection = EhrConnection.objects.select_for_update(of=("self",)).get(
-                    pk=connection_id
-                )
-                answer = _as_kept(found.to_json(), connection.capabilities)
-                before = (
-                    {_name(c) for c in withdrawn(connection=connection)}
-                    if connection.capabilities
-                    else set()
-                )
-                now = {_name(c) for c in _withdrawn(connection, found)}
-                connection.note_probe(
-                    capabilities=answer,
-                    withdrawn=now - before,
-                    restored=before - now,
-                    actor=actor,
-                    at=at,
-                )
             answered += 1
     return answered
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What was declared and what was found. `withdrawn` and `restored` ("problem update") since the last look."""
+
+    declared: CapabilitySet
+    found: CapabilitySet
+    withdrawn: tuple[str, ...]
+    restored: tuple[str, ...]
+
+
+def probe(*, connection_id: UUID | str, actor: Actor, at: datetime) -> Probed:
+    """Ask one connection what it admits, by reading alone, and keep the answer.
+
+    A difference to the last answer is an audit event and a warning in the operator's log. Raises the adapters'
+    errors; must not be called inside a transaction.
+    """
+    asked = EhrConnection.objects.get(pk=connection_id)
+    found = discover(connection=asked, at=at)
+    with transaction.atomic():
+        connection = EhrConnection.objects.select_for_update(of=("self",)).get(pk=connection_id)
+        answer = _as_kept(found.to_json(), connection.capabilities)
+        before = (
+            {_name(c) for c in withdrawn(connection=connection)}
+            if connection.capabilities
+            else set()
+        )
+        now = {_name(c) for c in _withdrawn(connection, found)}
+        gone, back = tuple(sorted(now - before)), tuple(sorted(before - now))
+        connection.note_probe(
+            capabilities=answer, withdrawn=gone, restored=back, actor=actor, at=at
+        )
+    if gone or back:
+        log.warning(
+            "What an EHR offers has changed",
+            extra={"connection_id": str(connection_id), "withdrawn": gone, "restored": back},
+        )
+    declared = registry.declared_capabilities(connection.kind, connection.settings)
+    return Probed(declared, found, gone, back)
+
+
+def try_on(
+    *, connection_id: UUID | str, patient: str, actor: Actor, at: datetime
+) -> tuple[str, ...]:
+    """Try by writing to a patient for tests what this EHR really does, and keep it in the connection's settings.
+
+    The evidence, in sentences. What was not shown is taken out of the settings: its retry class is weaker then.
+    Raises the adapters' errors; must not be called inside a transaction.
+    """
+    asked = EhrConnection.objects.get(pk=connection_id)
+    shown = _adapter(asked, with_key=True).probe(patient=patient, at=at)
+    with transaction.atomic():
+        connection = EhrConnection.objects.select_for_update(of=("self",)).get(pk=connection_id)
+        connection.change(
+            actor=actor,
+            at=at,
+            reason="Tried on a patient for tests.",
+            settings=shown.applied_to(connection.settings),
+        )
+    return shown.evidence
 
 
 def _name(capability: Capability) -> str:
