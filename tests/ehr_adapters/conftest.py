@@ -32,6 +32,10 @@ def _lines(adapter: str, values: list[dict[str, Any]]) -> list[str]:
     changes = sum(value["generated"] for value in generated)
     said = f"{len(rows)} rows, {cases} cases over HTTP, {sum(left_out.values())} left out"
     lines = [f"{adapter}: {said}; {changes} generated, {covered} of {optional} optional fields"]
+    classes = Counter(one for value in values for one in value.get("retry", ()))
+    if classes:
+        held = ", ".join(f"{name} {count}" for name, count in sorted(classes.items()))
+        lines.append(f"  sent twice, by retry class: {held}")
     never: dict[str, list[str]] = defaultdict(list)
     for value in generated:
         for name in value["never"]:

@@ -25,7 +25,14 @@ from ehr_adapters.base import EhrAdapter
 from ehr_adapters.canonical.base import changed_fields, fields, kind_model, parse_change
 from ehr_adapters.canonical.declaration import interaction_rule
 from ehr_adapters.capabilities import Capability, Finality, FindMethod
-from ehr_adapters.contract import AccessToken, Baseline, FindResult, Snapshot, Tag, WirePlan
+from ehr_adapters.contract import (
+    AccessToken,
+    Baseline,
+    FindResult,
+    Snapshot,
+    Tag,
+    WirePlan,
+)
 from ehr_adapters.errors import (
     AdapterError,
     AlreadyThere,
@@ -48,6 +55,7 @@ from tests.ehr_adapters.contents import CANARY, CONTENTS, SAMPLES
 from tests.ehr_adapters.fake_ehr import threaded_server
 from tests.ehr_adapters.marking import check_marked, check_provenance
 from tests.ehr_adapters.practice import Practice
+from tests.ehr_adapters.retry_promises import RetryPromises
 from tests.ehr_adapters.stage import Stage
 
 EXAMPLES = 150
@@ -161,7 +169,7 @@ ALTERED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class PracticeContract:
+class PracticeContract(RetryPromises):
     """The inherited suite. A subclass names its vendor, what it takes, and what it answers otherwise."""
 
     vendor: ClassVar[str]
@@ -222,11 +230,11 @@ class PracticeContract:
         with threaded_server() as running:
             yield running
 
-    def staged(self, practice: Practice, row: Row) -> Stage:
+    def staged(self, practice: Practice, row: Row, **more: Any) -> Stage:
         front = next(one for one in FRONTS if one.vendor == self.vendor)
         usual = front.settings(practice.root, practice.directory(self.vendor))
         who = self.who.get(row.kind, "P1")
-        settings = self.combined(usual, self.ways[row.way])
+        settings = self.combined(usual, self.ways[row.way]) | more
         stage = Stage(practice, self.vendor, who=who, secrets=front.secrets, **settings)
         stage.connection = replace(stage.connection, time_zone=front.time_zone)
         return stage

@@ -39,6 +39,15 @@ ID_IS_OURS: dict[tuple[str, str], tuple[Fault, str]] = {
 
 class TestGeneric(PracticeContract):
     vendor = "generic"
+    proven: ClassVar[dict[str, Any]] = {
+        "conditional_create_probed": "2026-11-20",
+        "stale_if_match_probed": "2026-11-20",
+    }
+    proven_practice: ClassVar[dict[str, Any]] = {"conditional_create": "atomic"}
+    unproven_practice: ClassVar[dict[str, Any]] = {"conditional_create": "ignored"}
+    once_only: ClassVar[dict[str, str]] = {
+        "message create": "FHIR R4, If-None-Exist is sent with it; what a patient has read is not taken back.",
+    }
     otherwise = ID_IS_OURS
     seeded: ClassVar[dict[str, str]] = {"result": "potassium_2d"}
 
@@ -294,6 +303,11 @@ ALLERGY = {
 
 class TestVeradigm(PracticeContract):
     vendor = "veradigm"
+    proven: ClassVar[dict[str, Any]] = {
+        "identifiers_kept_probed": "2026-11-20",
+        "drafts_listed_probed": "2026-11-20",
+    }
+    proven_practice: ClassVar[dict[str, Any]] = {"identifiers_kept": True}
     ways: ClassVar[dict[str, dict[str, Any]]] = {
         "": {"unity_url": "", "unity_task_targets": {}},
         "by Unity": {
