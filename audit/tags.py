@@ -221,6 +221,10 @@ class AuditTag(StrEnum):
         "intent:provenance:viewed",
         "A person took out the record of who drafted and who approved the change.",
     )
+    INTENT_CORRECTION_DRAFTED = (
+        "intent:correction:drafted",
+        "A draft that takes this change back was made; it needs an approval of its own.",
+    )
     INTENT_HAND_DECLARED = (
         "intent:hand:declared",
         "A person said that they typed the change into the EHR by hand.",

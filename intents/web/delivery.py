@@ -34,6 +34,7 @@ from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
 from intents.web.by_hand import ByHand, typed_by_hand
 from intents.web.errors import overtaken
+from intents.web.taking_back import taking_back
 
 _CODE = re.compile(r"[a-z0-9-]+")
 
@@ -102,6 +103,7 @@ def delivery_page(request: PortalRequest, proposal_id: UUID) -> HttpResponse:
                     banner=banner,
                     asked=asked,
                     settles=may_operate(membership) and sees_phi(membership),
+                    reviews=may_review(membership),
                     at=at,
                 )
                 | _by_hand(change, hands=hands, copies=copies)
@@ -311,7 +313,13 @@ def _lead(found: Delivery) -> str:
 
 
 def _shown(
-    change: ChangeDelivery, *, banner: Banner, asked: str, settles: bool, at: datetime
+    change: ChangeDelivery,
+    *,
+    banner: Banner,
+    asked: str,
+    settles: bool,
+    reviews: bool,
+    at: datetime,
 ) -> dict[str, Any]:
     """One change with its title, its notice and, if asked for, its exact request."""
     return {
@@ -327,6 +335,7 @@ def _shown(
         "request": _request(change) if change.intent.ref == asked else (),
         "provenance": provenance.of_intent(change.intent),
         "kept_back": drafts.is_kept_back(change.intent),
+        "taking_back": taking_back(change.intent) if reviews else None,
     }
 
 

@@ -163,6 +163,7 @@ ROUTES: dict[str, For] = {
             "stop_writing",
             "ask_release",
             "release_writing",
+            "take_back",
             "ask_promotion",
             "agree_promotion",
             "withdraw_promotion",

@@ -1,11 +1,13 @@
 """Receive a proposal: authenticate the agent, match its scopes, be idempotent, record the drafts.
 
 `strict_json` reads the bytes, `body` the envelope, `checking` what can be known without the chart;
-`receiving` stores it all in one transaction, or nothing; `withdrawing` lets its author take it back.
+`receiving` stores it all in one transaction, or nothing; `withdrawing` lets its author take it back;
+`correcting` stores a draft that a person asked for.
 """
 
 from intents.pipeline.intake.body import BodyInvalid, Issue
 from intents.pipeline.intake.checking import ProposalInvalid
+from intents.pipeline.intake.correcting import CORRECTIONS, NotCorrectable, draft_correction
 from intents.pipeline.intake.receiving import (
     AgentRefused,
     ProposalKeyMalformed,
@@ -22,10 +24,12 @@ from intents.pipeline.intake.strict_json import read as read_json
 from intents.pipeline.intake.withdrawing import NoSuchProposal, TooLateToWithdraw, withdraw
 
 __all__ = [
+    "CORRECTIONS",
     "AgentRefused",
     "BodyInvalid",
     "Issue",
     "NoSuchProposal",
+    "NotCorrectable",
     "NotStrictJson",
     "ProposalInvalid",
     "ProposalKeyMalformed",
@@ -35,6 +39,7 @@ __all__ = [
     "TooLateToWithdraw",
     "WrongLane",
     "authenticate",
+    "draft_correction",
     "note_refusal",
     "read_json",
     "receive",

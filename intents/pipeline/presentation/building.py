@@ -162,6 +162,12 @@ def open_change(intent: Intent) -> OpenedChange:
 
 
 def _drafted(proposal: Proposal, first: OpenedChange) -> str:
+    asked = first.intent.corrects_id
+    if asked:
+        return (
+            f"Asked for by {first.version.author_name}, to take a written change back. Made from the entry as "
+            f"it was read before that write. Why: “{proposal.phi('summary')}”"
+        )
     titles = [s.phi("title") for s in proposal.sources.all() if s.title]
     release = f" {proposal.agent_release.version}" if proposal.agent_release else ""
     origin = f" from {', '.join(titles)}" if titles else ""

@@ -1,9 +1,14 @@
 """Finding out what really happened: settle what is unknown, confirm what was acknowledged.
 
 `sweeping` finds what is due and lapsed; `looking` searches and reads back; `settling` is what people do
-about the rest. Nothing here ever sends.
+about the rest; `compensating` composes what takes a written change back. Nothing here ever sends.
 """
 
+from intents.pipeline.reconciliation.compensating import (
+    CannotTakeBack,
+    Compensation,
+    compensation,
+)
 from intents.pipeline.reconciliation.looking import candidates, confirm, settle
 from intents.pipeline.reconciliation.settling import (
     RESOLUTIONS,
@@ -26,6 +31,8 @@ __all__ = [
     "RESOLUTIONS",
     "ApprovalRanOut",
     "CannotSettle",
+    "CannotTakeBack",
+    "Compensation",
     "DiscrepancyOpen",
     "EvidenceNeeded",
     "NotSettleable",
@@ -33,6 +40,7 @@ __all__ = [
     "StillInQuarantine",
     "assign",
     "candidates",
+    "compensation",
     "confirm",
     "operator_give_up",
     "operator_resend",

@@ -14,6 +14,8 @@ from intents.models import Intent, IntentVersion
 from intents.queries import stages
 
 NO_GRANT = "none"
+# Putting right what was written serves the patient's treatment.
+_TREATMENT = "TREAT"
 _CONSENT = {
     consent.Consent.PERMIT: "permit",
     consent.Consent.DENY: "deny",
@@ -33,7 +35,7 @@ def standing_of(*, intent: Intent, version: IntentVersion, at: datetime) -> Stan
     proposal, connection = intent.proposal, intent.connection
     agent, release, tenant = proposal.agent, proposal.agent_release, intent.tenant
     held = _grant(intent=intent, agent=agent, connection=connection, at=at)
-    purpose = held.grant.purpose if held else ""
+    purpose = held.grant.purpose if held else (_TREATMENT if intent.corrects_id else "")
     answer = consent.ask(
         connection=connection,
         patient_ref=proposal.patient_ref,
@@ -94,6 +96,9 @@ def _grant(
 
 def _lanes(*, intent: Intent, version: IntentVersion, held: scopes.Held | None) -> tuple[str, str]:
     """(asked for, granted). What a person promoted or wrote goes to a reviewer, however narrow the agent's lane."""
+    if intent.corrects_id:
+        # Asked for by a person whose role may; no agent's grant is behind it, and a reviewer decides.
+        return Lane.SUGGEST.value, Lane.SUGGEST.value
     if held is None:
         return intent.lane, NO_GRANT
     by_person = version.author_kind != ActorKind.AGENT
