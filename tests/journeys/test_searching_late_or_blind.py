@@ -4,6 +4,7 @@ An answer was lost, so the portal can only look. What an EHR does not show yet i
 without the mark is not known to be the portal's.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,4 +123,45 @@ def test_an_entry_without_the_mark_is_not_sent_again(day, vendor):
     # Nothing proves whose it is: the problem in the chart stops a second one, and a person decides.
     assert day.state(proposal) in (State.UNCERTAIN, State.HELD), day.reason(proposal)
     assert len(effects(day, vendor)) == 1
+    day.check_log()
+
+
+@pytest.mark.req("002-46", "003-55")
+@pytest.mark.fault("generic.identifiers_kept")
+def test_a_note_whose_identifier_was_dropped_is_found_by_its_last_line_and_not_sent_again(day):
+    day.practice.settings("generic", identifiers_kept=False)
+    proposal = lost(day, "generic", day.clinic.note(), "^DocumentReference")
+    day.background()
+    assert day.state(proposal) == State.UNCERTAIN
+    hours(day)
+    assert len(effects(day, "generic")) == 1
+    # It ends with the mark and has lost its identifier: a person says what to make of that.
+    assert day.state(proposal) == State.UNCERTAIN
+    [differs] = Discrepancy.objects.all()
+    assert (differs.kind, differs.paths) == ("different", ["/identifier"])
+    assert day.desk("singh").delivery(proposal).offers("It is there")
+    day.check_log()
+
+
+@pytest.mark.req("002-46", "003-55")
+@pytest.mark.fault("generic.identifiers_kept")
+def test_a_task_whose_identifier_was_dropped_is_shown_to_a_person_and_not_sent_again(day):
+    """Of tasks the chart may hold any number: no other entry stops a second one."""
+    day.practice.settings("generic", identifiers_kept=False)
+    staff = day.practice.directory()["staff"]["nurse"]
+    content = {
+        "title": "Repeat potassium and creatinine",
+        "owner": f"Practitioner/{staff['practitioner']}",
+        "due": (day.now + timedelta(days=14)).date().isoformat(),
+        "priority": "routine",
+        "status": "requested",
+    }
+    task = {"ref": "c1", "kind": "task", "interaction": "create", "content": content}
+    proposal = lost(day, "generic", task, "^Task")
+    hours(day)
+    assert day.state(proposal) == State.UNCERTAIN, day.reason(proposal)
+    assert len(effects(day, "generic")) == 1
+    singh = day.desk("singh")
+    assert "Outcome unknown" in singh.open("/worklist/").text
+    assert singh.delivery(proposal).offers("It is there")
     day.check_log()

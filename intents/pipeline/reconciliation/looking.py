@@ -65,6 +65,8 @@ def settle(*, intent_id: UUID | str, at: datetime) -> Intent:
     tick = Tick.now()
     found = _stray_entry(subject, at=at) or _search(subject, at=at)
     match = _judge(subject, found)
+    if match.verdict is Verdict.NONE and _is_sent_again_next(subject, found.method, tick=tick):
+        found, match = _by_what_it_says(subject, at=at) or (found, match)
     fault_point("after_look")
     event = Looked(seen=Seen[match.verdict.name], method=found.method, at=at, tick=tick)
     return _write(subject, event, match, at=at, tick=tick)
@@ -205,6 +207,32 @@ def _search(subject: Subject, *, at: datetime) -> FindResult:
             complete=False,
             reason=type(error).__name__,
         )
+
+
+def _is_sent_again_next(subject: Subject, method: FindMethod, *, tick: int) -> bool:
+    """Would one more miss by this method send it again? Only a search by the mark's own place may be blind."""
+    delivery = _delivery(subject)
+    until = delivery.quarantine_until
+    return (
+        method is FindMethod.EXACT and until is not None and tick >= until and delivery.may_resend
+    )
+
+
+def _by_what_it_says(subject: Subject, *, at: datetime) -> tuple[FindResult, Match] | None:
+    """What the chart holds that ends with the mark, or else says the same; None where there is nothing.
+
+    An EHR that drops identifiers shows nothing by them, whether it wrote the change or not.
+    """
+    capability = subject.capability
+    if "last line" in capability.tag_places:
+        other = replace(subject, plan=replace(subject.plan, find=FindMethod.SCAN))
+    else:
+        alike = replace(capability, server_owned=(*capability.server_owned, "identifier"))
+        plan = replace(subject.plan, find=FindMethod.MATCH)
+        other = replace(subject, plan=plan, capability=alike)
+    found = _search(other, at=at)
+    match = _judge(other, found)
+    return None if match.verdict in (Verdict.NONE, Verdict.COULD_NOT_LOOK) else (found, match)
 
 
 def _stray_entry(subject: Subject, *, at: datetime) -> FindResult | None:
