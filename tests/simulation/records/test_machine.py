@@ -37,6 +37,9 @@ def test_no_history_loses_or_doubles_a_write(machine: Callable[[], type[Records]
     assert set(NUMBERS) - set(made.totals.asked) <= rarely
 
 
+@pytest.mark.fault(
+    "dies-after-claim", "delivered-twice", "worker-asleep", "switched-off", "clock-jump"
+)
 def test_a_day_with_everything_in_it_holds(machine: Callable[[], type[Records]]) -> None:
     """By hand, as Hypothesis would print it: so that the shortest run asks about each invariant."""
     made = machine()
