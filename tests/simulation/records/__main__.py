@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
         "--examples", type=int, default=100, help="histories; with --planted at most, for each bug"
     )
     parser.add_argument("--steps", type=int, default=40, help="steps of one history, at most")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no history after so long")
     parser.add_argument("--seed", type=int, help="other histories than the usual ones")
     parser.add_argument("--planted", action="store_true")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL, not on SQLite")
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     wanted = {
         "RECORDS_EXAMPLES": str(chosen.examples),
         "RECORDS_STEPS": str(chosen.steps),
+        "RECORDS_MINUTES": str(chosen.minutes or ""),
         "RECORDS_SEED": "" if chosen.seed is None else str(chosen.seed),
         "RECORDS_SHRINK": "1" if chosen.shrink else "",
         "RECORDS_REPLAY": " ".join(chosen.replay or ()),

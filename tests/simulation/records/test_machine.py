@@ -28,12 +28,12 @@ def test_no_history_loses_or_doubles_a_write(machine: Callable[[], type[Records]
         return
     figures = made.totals.figures
     # A run in which nothing reached the EHR, or no fault did, would show nothing.
-    assert figures["histories"] >= LENGTH.examples
-    assert figures["writes"] >= LENGTH.examples
+    assert figures["histories"] >= min(LENGTH.examples, 2)
+    assert figures["writes"] >= figures["histories"]
     assert figures["faults armed"] > 0
     assert made.totals.ends["RECONCILED"] > 0
     # A short run leaves nothing unknown or differing for long; the day below does.
-    rarely = {"I11", "I12"} if LENGTH.examples < 20 else set()
+    rarely = {"I11", "I12"} if figures["histories"] < 20 else set()
     assert set(NUMBERS) - set(made.totals.asked) <= rarely
 
 
