@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=0, help="begin no history after so long")
     parser.add_argument("--seed", type=int, help="other histories than the usual ones")
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--bug", action="append", default=[], help="of the planted ones, only this")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL, not on SQLite")
     parser.add_argument(
         "--shrink", action="store_true", help="look for the shortest failing history"
@@ -57,6 +58,8 @@ def main(arguments: list[str]) -> int:
                 "-p",
                 "no:cacheprovider",
                 f"{_HERE}/{test}",
+                "-k",
+                " or ".join(chosen.bug),
             ],
             cwd=ROOT,
             env={**os.environ, **wanted, "DATABASE_URL": url},
