@@ -22,10 +22,7 @@ class AuditTag(StrEnum):
         return member
 
     # --- proposals and their screening --------------------------------------------------------------
-    INTENT_RECEIVED = (
-        "intent:proposal:received",
-        "A proposed change was received and recorded.",
-    )
+    INTENT_RECEIVED = ("intent:proposal:received", "A proposed change was received and recorded.")
     INTENT_PROPOSAL_REFUSED = (
         "intent:proposal:refused",
         "A proposal was refused at the door; nothing was recorded for review.",
@@ -260,10 +257,7 @@ class AuditTag(StrEnum):
         "intent:approval:expired",
         "The approval ran out before the change could be written; nothing more will be sent.",
     )
-    INTENT_SUPERSEDED = (
-        "intent:lifecycle:superseded",
-        "The change was replaced by a newer one.",
-    )
+    INTENT_SUPERSEDED = ("intent:lifecycle:superseded", "The change was replaced by a newer one.")
     INTENT_GIVEN_UP = (
         "intent:lifecycle:cancelled",
         "The change was given up; nothing will be sent.",

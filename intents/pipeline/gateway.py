@@ -381,12 +381,7 @@ def submit(
 
 
 def find(
-    *,
-    connection: EhrConnection,
-    tags: Sequence[Tag],
-    plan: WirePlan,
-    since: datetime,
-    at: datetime,
+    *, connection: EhrConnection, tags: Sequence[Tag], plan: WirePlan, since: datetime, at: datetime
 ) -> FindResult:
     """Look for what was sent. An error while looking is `complete=False`, never absence."""
     return _adapter(connection, with_key=True).find(tags, plan, since=since, at=at)
