@@ -11,6 +11,14 @@ from typing import Any, NamedTuple
 
 from tests.environment import ROOT
 
+_TELLING = re.compile(r"mark\.fault|\.settings\(|practice_settings|Contract\b")
+# Where a vendor's numbers are meant: the same one may mean something else elsewhere, or nothing at all.
+NUMBERED = {
+    "epic": re.compile(r"epic|clinical|sandbox_faults"),
+    "eclinicalworks": re.compile(r"eclinicalworks"),
+    "advancedmd": re.compile(r"advancedmd"),
+}
+
 
 class Mark(NamedTuple):
     """One `fault` mark: the id, and the test that carries it ("" where it is on no test)."""
@@ -20,7 +28,13 @@ class Mark(NamedTuple):
     test: str
 
 
-Test = tuple[str, ast.FunctionDef, tuple[ast.ClassDef, ...]]
+class Test(NamedTuple):
+    """A test: its node id, its function, and the class and the file that define it."""
+
+    id: str
+    function: ast.FunctionDef
+    cls: ast.ClassDef | None
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -38,48 +52,54 @@ class Sources:
 
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
-        return {path: _parsed(text) for path, text in self.texts.items()}
+        """The files that can say something; the others are not worth their parsing."""
+        return {
+            path: _parsed(text)
+            for path, text in self.texts.items()
+            if _TELLING.search(text) or any(each.search(path) for each in NUMBERED.values())
+        }
 
     @cached_property
     def tests(self) -> list[Test]:
-        """(node id, function, enclosing class) of every test; an inherited one once per heir."""
+        """Every test; an inherited one once per heir."""
         return list(self._tests())
 
     def _tests(self) -> Iterator[Test]:
         for path, tree in self.trees.items():
-            collected = Path(path).name.startswith("test_")
             for node in tree.body:
-                if isinstance(node, ast.FunctionDef) and collected and _is_test(node):
-                    yield f"{path}::{node.name}", node, ()
+                if isinstance(node, ast.FunctionDef) and _is_collected(path) and _is_test(node):
+                    yield Test(f"{path}::{node.name}", node, None, path)
                 elif isinstance(node, ast.ClassDef):
                     heirs = (
                         [f"{path}::{node.name}"]
-                        if collected and node.name.startswith("Test")
-                        else self._heirs(node.name)
+                        if _is_collected(path) and node.name.startswith("Test")
+                        else self.heirs.get(node.name, [])
                     )
                     for each in node.body:
                         if isinstance(each, ast.FunctionDef) and _is_test(each):
                             for heir in heirs:
-                                yield f"{heir}::{each.name}", each, (node,)
+                                yield Test(f"{heir}::{each.name}", each, node, path)
 
-    def _heirs(self, name: str) -> list[str]:
-        return [
-            f"{path}::{node.name}"
-            for path, tree in self.trees.items()
-            if Path(path).name.startswith("test_")
-            for node in tree.body
-            if isinstance(node, ast.ClassDef)
-            and node.name.startswith("Test")
-            and any(isinstance(base, ast.Name) and base.id == name for base in node.bases)
-        ]
+    @cached_property
+    def heirs(self) -> dict[str, list[str]]:
+        """The name of a class to the test classes that inherit from it by this name."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path, tree in self.trees.items():
+            for node in tree.body if _is_collected(path) else ():
+                if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+                    for base in node.bases:
+                        if isinstance(base, ast.Name):
+                            found[base.id].append(f"{path}::{node.name}")
+        return found
 
     def marks(self) -> list[Mark]:
         """Every mark in the tests, also in `pytest.param(..., marks=...)` and `pytestmark`."""
         on_tests: set[int] = set()
         found = []
-        for test, function, classes in self.tests:
+        marking = {path for path, text in self.texts.items() if "mark.fault" in text}
+        for test, function, cls, origin in self.tests:
             path = test.split("::")[0]
-            if "mark.fault" not in self.texts[path] and not classes:
+            if not marking & {path, origin}:
                 continue
             module = [
                 node
@@ -87,16 +107,12 @@ class Sources:
                 if isinstance(node, ast.Assign)
                 and any(isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets)
             ]
-            holders = [
-                *function.decorator_list,
-                *(each for one in classes for each in one.decorator_list),
-                *module,
-            ]
+            holders = [*function.decorator_list, *(cls.decorator_list if cls else ()), *module]
             for call in _fault_calls(holders):
                 on_tests.add(id(call))
                 found += [Mark(name, test, test) for name in _words(call)]
         for path, tree in self.trees.items():
-            for call in _fault_calls([tree] if "mark.fault" in self.texts[path] else []):
+            for call in _fault_calls([tree] if path in marking else []):
                 if id(call) not in on_tests:
                     found += [Mark(name, f"{path}:{call.lineno}", "") for name in _words(call)]
         return found
@@ -105,7 +121,7 @@ class Sources:
         """ "vendor.switch" to the tests that set it: `practice.settings(vendor, switch=...)`, in a test or in
         what a class of the contract sets before every case."""
         found: dict[str, set[str]] = defaultdict(set)
-        for test, function, _ in self.tests:
+        for test, function, _, _ in self.tests:
             if ".settings(" not in self.texts[test.split("::")[0]]:
                 continue
             for node in ast.walk(function):
@@ -120,7 +136,7 @@ class Sources:
                         if keyword.arg in vendors.get(vendor, ()):
                             found[f"{vendor}.{keyword.arg}"].add(test)
         for path, tree in self.trees.items():
-            for cls in tree.body:
+            for cls in tree.body if "practice_settings" in self.texts[path] else ():
                 if isinstance(cls, ast.ClassDef) and cls.name.startswith("Test"):
                     own = _class_literals(cls)
                     for switch in own.get("practice_settings", {}):
@@ -131,7 +147,7 @@ class Sources:
     def naming(self, pattern: re.Pattern[str], *, files: re.Pattern[str]) -> dict[str, set[str]]:
         """What a test of these files names in a number or a string of its own, to the tests that do."""
         found: dict[str, set[str]] = defaultdict(set)
-        for test, function, _ in self.tests:
+        for test, function, _, _ in self.tests:
             if not files.search(test.split("::")[0]):
                 continue
             for node in ast.walk(function):
@@ -166,6 +182,10 @@ def _class_literals(cls: ast.ClassDef) -> dict[str, Any]:
             except ValueError:
                 continue
     return found
+
+
+def _is_collected(path: str) -> bool:
+    return path.rpartition("/")[2].startswith("test_")
 
 
 def _is_test(node: ast.FunctionDef) -> bool:
