@@ -107,6 +107,7 @@ class EhrConnectionAdmin(MutatorAdmin):
         "processing_bound_seconds",
         "index_lag_seconds",
         "staged_patience_days",
+        "writes_at_once",
     )
     actions = ("suspend", "resume")
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}

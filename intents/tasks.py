@@ -27,7 +27,7 @@ def screen_due(**_: object) -> None:
 
 @shared_task(name="intents.dispatch_due")
 def dispatch_due(**_: object) -> None:
-    dispatch.drain(at=timezone.now())
+    dispatch.drain_at_once(at=timezone.now(), threads=settings.DISPATCH_THREADS)
 
 
 @shared_task(name="intents.file_provenance_due")

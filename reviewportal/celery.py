@@ -31,3 +31,6 @@ def refuse_to_work(**_: object) -> None:
         raise SystemExit(str(refused)) from None
     # The pool forks after this and must not share what the checks opened.
     connections.close_all()
+    for each in connections.all(initialized_only=True):
+        if hasattr(each, "close_pool"):
+            each.close_pool()

@@ -131,6 +131,17 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         },
         "TEST": {"NAME": str(VAR_DIR / "test.sqlite3")},
     }
+DATABASE_POOL = env.int("DATABASE_POOL", default=0)
+if DATABASE_POOL and DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # A worker gives its connection back for every call to an EHR; making another each time costs more than
+    # the statements in between. Given out only after it has answered.
+    DATABASES["default"] |= {
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **DATABASES["default"].get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 30},
+        },
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ATOMIC_REQUESTS = False
 
@@ -255,6 +266,8 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
+# Attempts on their way at once in one worker; each connection has its own limit (`writes_at_once`).
+DISPATCH_THREADS = env.int("DISPATCH_THREADS", default=4)
 TICK_SECONDS = env.float("TICK_SECONDS", default=1.0)
 CELERY_BEAT_SCHEDULE = {
     name: {"task": f"intents.{name}", "schedule": seconds}

@@ -1,11 +1,12 @@
 """What is to be sent, every attempt and answer, what differs, and the portal's own clock."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Max, Q
+from django.db.models import Case, F, Max, Q, Value, When
 
 from audit.actors import Actor
 from audit.tags import AuditTag
@@ -66,6 +67,12 @@ class OutboxEntry(TenantOwned):
                 name="outbox_pending",
             ),
             models.Index(fields=["shard_key", "created_at"], name="outbox_shard"),
+            # What is on its way is counted for each claim, however much waits beside it.
+            models.Index(
+                fields=["connection", "lease_until"],
+                condition=Q(closed_at__isnull=True, lease_until__isnull=False),
+                name="outbox_leased",
+            ),
         ]
 
     @classmethod
@@ -84,14 +91,23 @@ class OutboxEntry(TenantOwned):
     def is_leased(self, *, at: datetime) -> bool:
         return bool(self.lease_until and self.lease_until > at)
 
-    def lease(self, *, attempt_id: uuid.UUID, until: datetime, tick: int) -> None:
-        """Give the entry to one attempt. The caller holds the row lock; no history row is written."""
-        self.attempt_id, self.lease_until, self.attempt_tick = attempt_id, until, tick
-        self.skip_history_when_saving = True
-        try:
-            self.save(update_fields=["attempt_id", "lease_until", "attempt_tick"])
-        finally:
-            del self.skip_history_when_saving
+    @classmethod
+    def lease_all(
+        cls, attempts: Mapping[uuid.UUID, uuid.UUID], *, until: datetime, tick: int
+    ) -> None:
+        """Give entries to one attempt each, by id. The caller holds the row locks; no history row is written."""
+        if not attempts:
+            return
+        cls.unscoped.filter(pk__in=list(attempts)).update(
+            attempt_id=Case(
+                *(
+                    When(pk=pk, then=Value(attempt, output_field=models.UUIDField()))
+                    for pk, attempt in attempts.items()
+                )
+            ),
+            lease_until=until,
+            attempt_tick=tick,
+        )
 
     def change(self, *, actor: Actor, at: datetime, reason: str = "", **columns: Any) -> None:
         """Set columns, with a history row. The caller holds the row lock."""
@@ -148,7 +164,15 @@ class WriteLedgerEntry(PhiRecord, EvidenceRecord):
                 fields=["entry", "attempt_id", "step", "phase"], name="ledger_fact_once"
             ),
         ]
-        indexes = [models.Index(fields=["intent", "at"], name="ledger_intent")]
+        indexes = [
+            models.Index(fields=["intent", "at"], name="ledger_intent"),
+            # The latest answers of an EHR are read for each claim.
+            models.Index(
+                fields=["-at", "-id"],
+                condition=Q(phase__in=["ACKNOWLEDGED", "REFUSED", "NOT_SENT", "UNKNOWN"]),
+                name="ledger_answers",
+            ),
+        ]
 
     @classmethod
     def write(

@@ -1,6 +1,9 @@
 """The line of what is to be sent: order, waiting, leases, switches, and a broker that may be down."""
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,6 +18,7 @@ from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
 from intents.models import Intent, OutboxEntry, Tick
 from intents.pipeline import dispatch, outbox
+from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import claiming
 from tests.intents.delivery_fixtures import (
     UNDO,
@@ -228,8 +232,9 @@ def test_an_ehr_that_stays_silent_is_left_alone_and_then_tried_once(clinic):
     assert set(Intent.objects.values_list("state", flat=True)) == {State.ACCEPTED}
 
 
-def test_a_hanging_ehr_holds_no_more_than_its_share_of_the_workers(clinic, settings):
-    settings.DISPATCH_AT_ONCE_PER_CONNECTION = 2
+def test_a_hanging_ehr_holds_no_more_than_its_share_of_the_workers(clinic):
+    with transaction.atomic():
+        clinic.connection().change(actor=INSTALLATION, at=clinic.at, writes_at_once=2)
     for patient in ("P1", "P3", "P4"):
         clinic.ready(changes=[clinic.problem()], patient=patient)
     other = clinic.ready(vendor="epic", patient="P5", changes=[clinic.problem(vendor="epic")])
@@ -238,6 +243,112 @@ def test_a_hanging_ehr_holds_no_more_than_its_share_of_the_workers(clinic, setti
     claimed = [outbox.claim(at=moment) for _ in range(4)]
     assert claimed[3] is None
     assert clinic.intent(other).pk in {each.intent_id for each in claimed[:3]}
+
+
+def test_workers_that_claim_at_once_keep_together_to_what_a_connection_takes(clinic, monkeypatch):
+    with transaction.atomic():
+        clinic.connection().change(actor=INSTALLATION, at=clinic.at, writes_at_once=2)
+    for patient in ("P3", "P4", "P5", "P8", "P7"):
+        clinic.ready(changes=[clinic.problem()], patient=patient)
+    clinic.ready(changes=[clinic.problem(ref="c1"), clinic.note(ref="c2")])
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    chosen, lease = threading.Barrier(4), claiming._lease
+
+    def lease_together(*args, **kwargs):
+        with suppress(threading.BrokenBarrierError):
+            chosen.wait(timeout=5)
+        return lease(*args, **kwargs)
+
+    def claim():
+        try:
+            return outbox.claim_some(at=moment, most=2)
+        finally:
+            database.close()
+
+    monkeypatch.setattr(claiming, "_lease", lease_together)
+    with ThreadPoolExecutor(max_workers=4) as workers:
+        claimed = [
+            one for each in [workers.submit(claim) for _ in range(4)] for one in each.result()
+        ]
+    # SQLite and PostgreSQL may let somebody go away empty-handed; the next look finds what is left.
+    claimed += outbox.claim_some(at=moment, most=2)
+    assert len(claimed) == 2
+    entries = OutboxEntry.objects.filter(pk__in=[one.entry_id for one in claimed])
+    assert len({entry.shard_key for entry in entries}) == 2
+    assert {entry.attempt_id for entry in entries} == {one.attempt_id for one in claimed}
+
+
+def test_a_busy_connection_with_a_long_queue_does_not_hide_another_behind_it(clinic, monkeypatch):
+    monkeypatch.setattr(claiming, "_MOST", 4)
+    for patient in ("P1", "P3", "P4", "P8", "P7"):
+        clinic.ready(changes=[clinic.problem()], patient=patient)
+    later = clinic.at + timedelta(seconds=30)
+    other = clinic.ready(
+        vendor="epic", patient="P5", changes=[clinic.problem(vendor="epic")], at=later
+    )
+    moment = later + UNDO
+    checkpoint(at=moment)
+    claimed = outbox.claim_some(at=moment, most=20)
+    assert len(claimed) == 4, "three at once on the one, and the other one's only change"
+    assert clinic.intent(other).pk in {one.intent_id for one in claimed}
+    assert outbox.claim_some(at=moment, most=20) == []
+
+
+# --- several at once ------------------------------------------------------------------------------------
+
+
+def test_a_worker_writes_to_many_patients_at_once_and_to_one_patient_in_order(clinic, monkeypatch):
+    with transaction.atomic():
+        clinic.connection().change(actor=INSTALLATION, at=clinic.at, writes_at_once=3)
+    clinic.ready(changes=[reporting(clinic, ref="c1", of="c2"), clinic.problem(ref="c2")])
+    for patient in ("P3", "P4", "P5", "P8"):
+        clinic.ready(changes=[clinic.problem()], patient=patient)
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    on_the_way, most, together = set(), [], threading.Barrier(3)
+    play = Exchange.play
+
+    def watched(self):
+        on_the_way.add(self.begun.entry.shard_key)
+        most.append(len(on_the_way))
+        with suppress(threading.BrokenBarrierError):
+            together.wait(timeout=2)
+        try:
+            return play(self)
+        finally:
+            on_the_way.discard(self.begun.entry.shard_key)
+
+    monkeypatch.setattr(Exchange, "play", watched)
+    woken = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: woken.append(name))
+    assert dispatch.drain_at_once(at=moment, threads=8) == 6
+    assert max(most) == 3, "as many as the connection takes"
+    assert set(Intent.objects.values_list("state", flat=True)) == {State.ACCEPTED}
+    paths = [entry["path"] for entry in posts(clinic)]
+    assert paths.count("Condition") == 5
+    assert paths.index("DocumentReference") > 0, "after the problem that it reports"
+    assert 1 <= woken.count("intents.reconcile_due") < 6, "told together, and told"
+
+
+def test_a_worker_that_is_asked_again_while_it_works_looks_again(clinic, monkeypatch):
+    clinic.ready()
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    play, asked_meanwhile, done = Exchange.play, [], []
+
+    def watched(self):
+        if not done:
+            done.append(True)
+            clinic.ready(changes=[clinic.problem()], patient="P3")
+            checkpoint(at=moment)
+            asked_meanwhile.append(dispatch.drain_at_once(at=moment, threads=2))
+        return play(self)
+
+    monkeypatch.setattr(Exchange, "play", watched)
+    assert dispatch.drain_at_once(at=moment, threads=2) == 2
+    assert asked_meanwhile == [0]
+    assert len(posts(clinic)) == 2
 
 
 # --- a database that took over --------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from audit.actors import Actor
@@ -23,6 +24,8 @@ from intents.governance.tenancy import TenantOwned
 MOST_A_DAY = 100
 _LISTS = ("test_patients", "canary_patients", "canary_kinds", "canary_agents")
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Cautious on purpose: nobody has asked the EHR yet what it can take.
+WRITES_AT_ONCE = 3
 
 
 class EhrConnection(TenantOwned, Governed):
@@ -51,6 +54,7 @@ class EhrConnection(TenantOwned, Governed):
             "processing_bound_seconds",
             "index_lag_seconds",
             "staged_patience_days",
+            "writes_at_once",
         }
     )
 
@@ -91,6 +95,12 @@ class EhrConnection(TenantOwned, Governed):
     processing_bound_seconds = models.PositiveIntegerField(default=300)
     index_lag_seconds = models.PositiveIntegerField(default=900)
     staged_patience_days = models.PositiveIntegerField(default=14)
+    # So many writes on their way at once (empty: `WRITES_AT_ONCE`): an EHR that hangs must not hold every
+    # worker, and how much it can take is for its operator to say. NULL leaves the hashes of older
+    # history rows as they were recorded.
+    writes_at_once = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
     # What the last probe found, with its evidence; empty until the first probe.
     capabilities = models.JSONField(default=dict, blank=True)
     probed_at = models.DateTimeField(null=True, blank=True)
@@ -120,6 +130,11 @@ class EhrConnection(TenantOwned, Governed):
     def quarantine_seconds(self) -> int:
         """How long absence proves nothing after an attempt."""
         return self.token_life_seconds + self.processing_bound_seconds + self.index_lag_seconds
+
+    @property
+    def most_writes_at_once(self) -> int:
+        """How many attempts may be on their way on this connection at once."""
+        return self.writes_at_once or WRITES_AT_ONCE
 
     # --- factories and mutators ------------------------------------------------------------------
 

@@ -1,6 +1,11 @@
 """Take what is due from the outbox until nothing is."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from threading import Lock
 from time import monotonic
 
 from ehr_adapters.errors import AdapterMisconfigured, Unsupported
@@ -9,6 +14,12 @@ from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry
 from intents.pipeline import gateway, outbox
 from intents.pipeline.dispatch.sending import send
+from intents.pipeline.outbox import Claimed
+
+# A place that has become free waits this long for others, so that a claim is worth its statements.
+_GATHERING = 0.005
+# Wakes of other stages go out together, this often at most.
+_WAKING = 0.25
 
 
 def drain(*, at: datetime, limit: int = 100) -> int:
@@ -17,20 +28,141 @@ def drain(*, at: datetime, limit: int = 100) -> int:
     Any number of workers may drain at once: a claim gives each entry to one. `limit` lets a worker
     return to its queue. Must not be called inside a transaction.
     """
-    started = monotonic()
-    held_for = outbox.notice_failover(at=at)
-    if held_for is not None:
-        _hold_what_no_search_finds(held_for=held_for, at=at)
+    clock = _clock(at)
+    _hold_after_failover(at=at)
     taken = 0
     while taken < limit:
-        # The moment that was passed in, and the time that this call has taken since.
-        moment = at + timedelta(seconds=monotonic() - started)
+        moment = clock()
         claimed = outbox.claim(at=moment)
         if claimed is None:
             break
         send(claimed=claimed, at=moment)
         taken += 1
     return taken
+
+
+def drain_at_once(*, at: datetime, threads: int, limit: int = 2000) -> int:
+    """`drain` with up to `threads` attempts on their way at once; how many were taken.
+
+    An attempt spends nearly all its time waiting for the EHR. One call of this works in a process at a
+    time; another tells it to look again and returns 0. Whoever finds all places taken wakes a fellow.
+    """
+    _desk.events.put(None)
+    clock = _clock(at)
+    taken = 0
+    # What is put there after the last look of whoever works is taken up here, or by them.
+    while not _desk.events.empty() and _desk.busy.acquire(blocking=False):
+        try:
+            taken += _desk.work(clock, threads=threads, limit=limit)
+        finally:
+            _desk.busy.release()
+        if taken >= limit:
+            # The worker returns to its queue, where this is waiting then.
+            outbox.wake("dispatch")
+            break
+    return taken
+
+
+class _Desk:
+    """The attempts of this process: who is on the way, and what there is to look at."""
+
+    def __init__(self) -> None:
+        self.busy = Lock()
+        # An attempt that has ended, or None: look into the outbox.
+        self.events: SimpleQueue[Future[None] | None] = SimpleQueue()
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+        # What the attempts want woken beside dispatch, and when that was last said.
+        self._to_wake: set[str] = set()
+        self._woke_at = 0.0
+
+    def work(self, clock: Callable[[], datetime], *, threads: int, limit: int) -> int:
+        pool = self._pools.get(threads)
+        if pool is None:
+            pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="dispatch")
+            self._pools[threads] = pool
+        running: set[Future[None]] = set()
+        taken = 0
+        has_called = False
+        try:
+            _hold_after_failover(at=clock())
+            while True:
+                self._gather(running)
+                free = min(threads - len(running), limit - taken)
+                moment = clock()
+                claimed = outbox.claim_some(at=moment, most=free) if free else []
+                for one in claimed:
+                    attempt = pool.submit(self._send, one, moment)
+                    running.add(attempt)
+                    attempt.add_done_callback(self.events.put)
+                taken += len(claimed)
+                if claimed and len(running) == threads and not has_called:
+                    has_called = True
+                    outbox.wake("dispatch")
+                if not running:
+                    return taken
+                gateway.let_go_of_database()
+                self._wait(running)
+        finally:
+            wait(running)
+            self._wake()
+
+    def _send(self, claimed: Claimed, at: datetime) -> None:
+        try:
+            with outbox.heard_by(self._hear):
+                send(claimed=claimed, at=at)
+        finally:
+            gateway.let_go_of_database()
+
+    def _hear(self, queue: str) -> None:
+        # That this attempt has ended is an event, after which this worker looks for what is due anyway.
+        if queue != "dispatch":
+            self._to_wake.add(queue)
+
+    def _wake(self) -> None:
+        self._woke_at = monotonic()
+        while self._to_wake:
+            outbox.wake(self._to_wake.pop())
+
+    def _wait(self, running: set[Future[None]]) -> None:
+        """Until something happens; what is to be woken meanwhile is woken in time."""
+        while True:
+            due = self._woke_at + _WAKING - monotonic()
+            if self._to_wake and due <= 0:
+                self._wake()
+            try:
+                # What an attempt wants woken comes right before its own end.
+                event = self.events.get(timeout=max(due, 0) if self._to_wake else None)
+            except Empty:
+                continue
+            self._take(event, running)
+            return
+
+    def _gather(self, running: set[Future[None]]) -> None:
+        """What else happens now and within the next moments, so that one claim serves several places."""
+        ends = monotonic() + (_GATHERING if running else 0)
+        with suppress(Empty):
+            while True:
+                self._take(self.events.get(timeout=max(0, ends - monotonic())), running)
+
+    def _take(self, event: Future[None] | None, running: set[Future[None]]) -> None:
+        if event is not None and event in running:
+            running.discard(event)
+            event.result()
+
+
+_desk = _Desk()
+
+
+def _clock(at: datetime) -> Callable[[], datetime]:
+    """The moment that was passed in, and the time that has passed since."""
+    started = monotonic()
+    return lambda: at + timedelta(seconds=monotonic() - started)
+
+
+def _hold_after_failover(*, at: datetime) -> None:
+    held_for = outbox.notice_failover(at=at)
+    if held_for is not None:
+        _hold_what_no_search_finds(held_for=held_for, at=at)
 
 
 # An approval that ends sooner than this after a hold might lapse before the search before sending has

@@ -8,6 +8,7 @@ from intents.pipeline.outbox.claiming import (
     LEASE,
     Claimed,
     claim,
+    claim_some,
     hold,
     is_lapsed,
     lapsed,
@@ -25,7 +26,7 @@ from intents.pipeline.outbox.entries import (
 )
 from intents.pipeline.outbox.evidence import stored_fields
 from intents.pipeline.outbox.recording import Facts, carry_out, delivery_of
-from intents.pipeline.outbox.waking import TASKS, wake
+from intents.pipeline.outbox.waking import TASKS, heard_by, wake
 
 __all__ = [
     "LEASE",
@@ -36,10 +37,12 @@ __all__ = [
     "carry_out",
     "check_target_is_free",
     "claim",
+    "claim_some",
     "close",
     "delivery_of",
     "enqueue",
     "enqueue_again",
+    "heard_by",
     "hold",
     "is_lapsed",
     "lapsed",

@@ -6,8 +6,9 @@ by dispatch, which trusts nothing of this.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from audit.actors import Actor, ActorKind
 from audit.models import LogLeaf
@@ -32,8 +33,6 @@ from intents.queries import stages
 
 # Longer than every deadline of one attempt together; a worker that needs longer has lost its row.
 LEASE = timedelta(seconds=120)
-# So many attempts at once on one connection: an EHR that hangs must not hold every worker.
-AT_ONCE = 3
 _CHUNK = 50
 _MOST = 1000
 _DISPATCHER = Actor.system(ActorKind.DISPATCHER)
@@ -69,28 +68,41 @@ def lapsed(*, at: datetime) -> Q:
 
 
 def claim(*, at: datetime) -> Claimed | None:
-    """Lease the entry whose turn it is, of any tenant, or None when nothing may be sent now.
+    """Lease the entry whose turn it is, of any tenant, or None when nothing may be sent now."""
+    return next(iter(claim_some(at=at, most=1)), None)
+
+
+def claim_some(*, at: datetime, most: int) -> list[Claimed]:
+    """Lease up to `most` entries whose turn it is, of any tenant, at most one of each shard.
 
     Compare-and-set under row locks: two workers never hold one entry, nor two entries of one shard.
     Changes that can no longer be sent, because one that they report failed, are held on the way.
     """
     if Tick.is_sending_held():
-        return None
-    closed_doors: dict[UUID, bool] = {}
-    for entry in _candidates(at=at):
-        if entry.connection_id not in closed_doors:
-            closed_doors[entry.connection_id] = _is_left_alone(entry.connection, at=at)
-        if closed_doors[entry.connection_id]:
-            continue
-        with tenant_context(entry.tenant_id):
-            claimed = _try(entry, at=at)
-        if claimed is not None:
-            return claimed
-    return None
+        return []
+    look = _Look(at=at)
+    claimed: list[Claimed] = []
+    for chunk in _candidates(look, first=most):
+        look.read(chunk)
+        chosen: list[OutboxEntry] = []
+        for entry in chunk:
+            if len(claimed) + len(chosen) == most:
+                break
+            if look.may_go(entry, beside=chosen):
+                chosen.append(entry)
+        leased = _lease(chosen, share=look.share, at=at)
+        # Where somebody else had them first, the next chunk serves as many as are missing.
+        look.give_back(chosen, but=leased)
+        claimed += leased
+        if len(claimed) == most:
+            break
+    return claimed
 
 
-def _candidates(*, at: datetime) -> Iterator[OutboxEntry]:
-    """Entries that are due, oldest first, without those that their own shard makes wait."""
+def _candidates(look: "_Look", *, first: int) -> Iterator[list[OutboxEntry]]:
+    """Entries that are due, oldest first, without those that their own shard makes wait: a few more than
+    are wanted at first, then more at once, none of a connection that is known to have no room."""
+    at = look.at
     live = OutboxEntry.unscoped.filter(closed_at__isnull=True)
     neighbours = live.filter(shard_key=OuterRef("shard_key")).exclude(pk=OuterRef("pk"))
     being_sent = neighbours.filter(Q(intent__state=State.SUBMITTED) | ~lapsed(at=at))
@@ -113,19 +125,35 @@ def _candidates(*, at: datetime) -> Iterator[OutboxEntry]:
         .select_related("intent__proposal__agent", "connection")
         .order_by("not_before", "id")
     )
-    for start in range(0, _MOST, _CHUNK):
-        chunk = list(due[start : start + _CHUNK])
-        yield from chunk
-        if len(chunk) < _CHUNK:
+    seen, size = 0, min(2 * first + 2, _CHUNK)
+    while seen < _MOST:
+        chunk = list(due.exclude(connection_id__in=look.without_room())[:size])
+        yield chunk
+        if len(chunk) < size:
             return
+        last = chunk[-1]
+        due = due.filter(
+            Q(not_before__gt=last.not_before) | Q(not_before=last.not_before, id__gt=last.pk),
+            # Says the same again in a form that the index takes as where to begin.
+            not_before__gte=last.not_before,
+        )
+        seen, size = seen + size, _CHUNK
 
 
-def _is_left_alone(connection: EhrConnection, *, at: datetime) -> bool:
-    """The connection is silent, asked to slow down, or busy enough."""
-    live = OutboxEntry.unscoped.filter(connection=connection, closed_at__isnull=True)
-    leased = live.exclude(lapsed(at=at)).count()
-    if leased >= getattr(settings, "DISPATCH_AT_ONCE_PER_CONNECTION", AT_ONCE):
-        return True
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What one connection is given now: `leased` attempts are on their way, `room` more may go."""
+
+    leased: int = 0
+    room: int = 0
+
+
+def _share(connection: EhrConnection, *, at: datetime) -> _Share:
+    """No room when it is silent, asked to slow down, or busy enough."""
+    leased = _leased([connection.pk], at=at).get(connection.pk, 0)
+    room = connection.most_writes_at_once - leased
+    if room <= 0:
+        return _Share(leased)
     rows = list(
         WriteLedgerEntry.unscoped.filter(
             entry__connection=connection,
@@ -135,14 +163,28 @@ def _is_left_alone(connection: EhrConnection, *, at: datetime) -> bool:
         .values_list("phase", "outcome", "at", "entry__not_before")[: 4 * BREAKER_AFTER]
     )
     if not rows:
-        return False
+        return _Share(leased, room)
     if rows[0][1] == "RateLimited" and rows[0][3] > at:
-        return True
+        return _Share(leased)
     until = breaker_opens_until([Answer(Phase(row[0]), row[1], row[2]) for row in rows])
     if until is None:
-        return False
+        return _Share(leased, room)
     # Half-open after that: one attempt at a time, which begins with a reading.
-    return at < until or leased > 0
+    return _Share(leased, 0 if at < until or leased > 0 else 1)
+
+
+def _leased(connection_ids: Iterable[UUID], *, at: datetime) -> dict[UUID, int]:
+    """How many attempts are on their way, by connection."""
+    counted = (
+        OutboxEntry.unscoped.filter(
+            connection_id__in=connection_ids, closed_at__isnull=True, lease_until__isnull=False
+        )
+        .exclude(lapsed(at=at))
+        .order_by()
+        .values_list("connection_id")
+        .annotate(number=Count("pk"))
+    )
+    return dict(counted)
 
 
 class _Turn(StrEnum):
@@ -151,73 +193,171 @@ class _Turn(StrEnum):
     HOLD = "hold"
 
 
-def _try(entry: OutboxEntry, *, at: datetime) -> Claimed | None:
-    intent = entry.intent
-    if switches.stopping(
-        tenant_id=entry.tenant_id,
-        connection_id=entry.connection_id,
-        agent_id=intent.proposal.agent_id,
-        change_kind=intent.change_kind,
-    ):
-        return None
-    kept_back = stages.why_not_sent(entry.connection, intent)
-    if kept_back:
-        hold(intent.pk, code=kept_back, at=at)
-        return None
-    if stages.is_full_today(entry.connection, but=intent, at=at):
-        return None
-    turn = _turn(intent, entry)
-    if turn is _Turn.HOLD:
-        hold(intent.pk, code="reported-change-failed", at=at)
-        return None
-    if turn is _Turn.WAIT:
-        return None
-    if not LogLeaf.objects.filter(event_id=entry.approval_event_id).exists():
-        # The approval is not in the signed log yet; sequencing wakes dispatch when it is.
-        wake("sequencer")
-        return None
-    return _lease(entry, at=at)
+@dataclass(slots=True)
+class _Look:
+    """What is known while one claim is made; read for many entries at a time."""
+
+    at: datetime
+    share: dict[UUID, _Share] = field(default_factory=dict)
+    # chosen so far, by connection
+    taken: Counter[UUID] = field(default_factory=Counter)
+    stopped: dict[tuple[object, ...], bool] = field(default_factory=dict)
+    logged: set[UUID] = field(default_factory=set)
+    siblings: dict[UUID, list[Intent]] = field(default_factory=dict)
+
+    def read(self, chunk: Sequence[OutboxEntry]) -> None:
+        events = [entry.approval_event_id for entry in chunk]
+        self.logged |= set(
+            LogLeaf.objects.filter(event_id__in=events).values_list("event_id", flat=True)
+        )
+        proposals = {entry.intent.proposal_id for entry in chunk}
+        for sibling in Intent.unscoped.filter(proposal_id__in=proposals):
+            self.siblings.setdefault(sibling.proposal_id, []).append(sibling)
+
+    def may_go(self, entry: OutboxEntry, *, beside: Sequence[OutboxEntry]) -> bool:
+        """Nothing known forbids leasing it together with those chosen already."""
+        if any(entry.shard_key == other.shard_key for other in beside):
+            return False
+        if entry.connection_id not in self.share:
+            self.share[entry.connection_id] = _share(entry.connection, at=self.at)
+        if self._is_full(entry.connection_id) or self._is_stopped(entry):
+            return False
+        with tenant_context(entry.tenant_id):
+            kept_back = stages.why_not_sent(entry.connection, entry.intent)
+            if kept_back:
+                hold(entry.intent_id, code=kept_back, at=self.at)
+                return False
+            if stages.is_full_today(entry.connection, but=entry.intent, at=self.at):
+                return False
+            turn = _turn(entry.intent, entry, among=self.siblings.get(entry.intent.proposal_id, ()))
+            if turn is _Turn.HOLD:
+                hold(entry.intent_id, code="reported-change-failed", at=self.at)
+        if turn is not _Turn.GO:
+            return False
+        if entry.approval_event_id not in self.logged:
+            # The approval is not in the signed log yet; sequencing wakes dispatch when it is.
+            wake("sequencer")
+            return False
+        self.taken[entry.connection_id] += 1
+        return True
+
+    def give_back(self, chosen: Iterable[OutboxEntry], *, but: Iterable[Claimed]) -> None:
+        """What was chosen and not leased takes no room."""
+        leased = {claimed.entry_id for claimed in but}
+        self.taken.subtract(each.connection_id for each in chosen if each.pk not in leased)
+
+    def without_room(self) -> list[UUID]:
+        """The connections that were looked at and take no more."""
+        return [each for each in self.share if self._is_full(each)]
+
+    def _is_full(self, connection_id: UUID) -> bool:
+        return self.taken[connection_id] >= self.share[connection_id].room
+
+    def _is_stopped(self, entry: OutboxEntry) -> bool:
+        intent = entry.intent
+        what = (
+            entry.tenant_id,
+            entry.connection_id,
+            intent.proposal.agent_id,
+            intent.change_kind,
+        )
+        if what not in self.stopped:
+            self.stopped[what] = bool(
+                switches.stopping(
+                    tenant_id=entry.tenant_id,
+                    connection_id=entry.connection_id,
+                    agent_id=intent.proposal.agent_id,
+                    change_kind=intent.change_kind,
+                )
+            )
+        return self.stopped[what]
 
 
-def _lease(entry: OutboxEntry, *, at: datetime) -> Claimed | None:
+def _lease(
+    chosen: Sequence[OutboxEntry], *, share: Mapping[UUID, _Share], at: datetime
+) -> list[Claimed]:
+    """Lease those of them, of one shard each, that nobody else has taken meanwhile.
+
+    Several workers together keep to a connection's share: it is counted again under a lock.
+    """
+    if not chosen:
+        return []
+    keys = [entry.pk for entry in chosen]
     with transaction.atomic():
-        if not _lock_shard(entry.shard_key):
-            return None
-        intent = (
-            Intent.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(pk=entry.intent_id, state=State.APPROVED, approval_expires_at__gt=at)
-            .first()
+        connections = {entry.connection_id for entry in chosen}
+        _lock_connections(connections)
+        leased = Counter(_leased(connections, at=at))
+        shards = _lock_shards([entry.shard_key for entry in chosen])
+        intents = set(
+            Intent.unscoped.select_for_update(of=("self",), skip_locked=True)
+            .filter(
+                pk__in=[entry.intent_id for entry in chosen],
+                state=State.APPROVED,
+                approval_expires_at__gt=at,
+            )
+            .values_list("pk", flat=True)
         )
-        locked = (
-            OutboxEntry.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(lapsed(at=at), pk=entry.pk, closed_at__isnull=True, not_before__lte=at)
-            .first()
+        locked = set(
+            OutboxEntry.unscoped.select_for_update(of=("self",), skip_locked=True)
+            .filter(lapsed(at=at), pk__in=keys, closed_at__isnull=True, not_before__lte=at)
+            .values_list("pk", flat=True)
         )
-        if intent is None or locked is None:
-            return None
-        others = OutboxEntry.objects.filter(
-            shard_key=locked.shard_key, closed_at__isnull=True
-        ).exclude(pk=locked.pk)
-        if others.filter(Q(intent__state=State.SUBMITTED) | ~lapsed(at=at)).exists():
-            return None
-        attempt_id = uuid4()
-        locked.lease(attempt_id=attempt_id, until=at + LEASE, tick=Tick.now())
-    return Claimed(
-        tenant_id=entry.tenant_id,
-        intent_id=entry.intent_id,
-        entry_id=entry.pk,
-        attempt_id=attempt_id,
-    )
+        busy = set(
+            OutboxEntry.unscoped.filter(
+                Q(intent__state=State.SUBMITTED) | ~lapsed(at=at),
+                shard_key__in=shards,
+                closed_at__isnull=True,
+            )
+            .exclude(pk__in=keys)
+            .values_list("shard_key", flat=True)
+        )
+        mine = []
+        for entry in chosen:
+            given = share[entry.connection_id]
+            if (
+                entry.shard_key in shards - busy
+                and entry.intent_id in intents
+                and entry.pk in locked
+                and leased[entry.connection_id] < given.leased + given.room
+            ):
+                leased[entry.connection_id] += 1
+                mine.append(entry)
+        attempts = {entry.pk: uuid4() for entry in mine}
+        OutboxEntry.lease_all(attempts, until=at + LEASE, tick=Tick.now())
+    return [
+        Claimed(
+            tenant_id=entry.tenant_id,
+            intent_id=entry.intent_id,
+            entry_id=entry.pk,
+            attempt_id=attempts[entry.pk],
+        )
+        for entry in mine
+    ]
 
 
-def _lock_shard(shard_key: str) -> bool:
-    """True when no other transaction is claiming from this shard at this moment."""
+def _lock_connections(connection_ids: Iterable[UUID]) -> None:
+    """Until the transaction ends nobody else leases entries of these connections."""
     if database.vendor != "postgresql":
-        return True  # SQLite: the transaction holds the only write lock there is
-    number = int.from_bytes(bytes.fromhex(shard_key)[:8], signed=True)
+        return  # SQLite: the transaction holds the only write lock there is
     with database.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        return bool(cursor.fetchone()[0])
+        for number in sorted(each.int for each in connection_ids):
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s)",
+                [int.from_bytes((number >> 64).to_bytes(8), signed=True)],
+            )
+
+
+def _lock_shards(shard_keys: Sequence[str]) -> set[str]:
+    """Those from which no other transaction is claiming at this moment."""
+    if database.vendor != "postgresql":
+        return set(shard_keys)  # SQLite: the transaction holds the only write lock there is
+    numbers = {int.from_bytes(bytes.fromhex(key)[:8], signed=True): key for key in shard_keys}
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT number FROM unnest(%s::bigint[]) AS number WHERE pg_try_advisory_xact_lock(number)",
+            [list(numbers)],
+        )
+        return {numbers[number] for (number,) in cursor.fetchall()}
 
 
 # --- what a change waits for ----------------------------------------------------------------------
@@ -234,12 +374,9 @@ _STILL_OPEN = (
 )
 
 
-def _turn(intent: Intent, entry: OutboxEntry) -> _Turn:
+def _turn(intent: Intent, entry: OutboxEntry, *, among: Iterable[Intent]) -> _Turn:
     """Notes go after the changes that they report, and anything after what it depends on."""
-    siblings = {
-        sibling.ref: sibling
-        for sibling in Intent.objects.filter(proposal_id=intent.proposal_id).exclude(pk=intent.pk)
-    }
+    siblings = {sibling.ref: sibling for sibling in among if sibling.pk != intent.pk}
     if not siblings:
         return _Turn.GO
     awaited = [siblings[ref] for ref in _reported(intent, entry) if ref in siblings]
