@@ -6,6 +6,8 @@ from celery import Celery
 from celery.signals import worker_init
 from kombu import transport
 
+from reviewportal import sweeping
+
 # `filesystem://` means the broker whose messages appear whole.
 transport.TRANSPORT_ALIASES["filesystem"] = "reviewportal.filebroker:Transport"
 
@@ -16,6 +18,7 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("reviewportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+sweeping.install(app)
 
 
 @worker_init.connect

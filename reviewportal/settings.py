@@ -265,24 +265,31 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker outlives its broker for however long, and sweeps meanwhile.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TIMEZONE = "UTC"
 # Attempts on their way at once in one worker; each connection has its own limit (`writes_at_once`).
 DISPATCH_THREADS = env.int("DISPATCH_THREADS", default=4)
 TICK_SECONDS = env.float("TICK_SECONDS", default=1.0)
-CELERY_BEAT_SCHEDULE = {
-    name: {"task": f"intents.{name}", "schedule": seconds}
-    for name, seconds in {
-        "tick": TICK_SECONDS,
-        "screen_due": 10.0,
-        "dispatch_due": 5.0,
-        "reconcile_due": 10.0,
-        "file_provenance_due": 30.0,
-        "watch_by_hand": 30.0,
-        "sequence": 5.0,
-        "expire_due": 30.0,
-        "probe_connections": 3600.0,
-    }.items()
+# How often each stage looks into the database by itself, in seconds: the scheduler asks for it through the
+# broker, and each process of a worker does it in any case (reviewportal.sweeping).
+SWEEPS = {
+    "intents.tick": TICK_SECONDS,
+    "intents.screen_due": 10.0,
+    "intents.dispatch_due": 5.0,
+    "intents.reconcile_due": 10.0,
+    "intents.file_provenance_due": 30.0,
+    "intents.watch_by_hand": 30.0,
+    "intents.sequence": 5.0,
+    "intents.expire_due": 30.0,
+    "intents.probe_connections": 3600.0,
 }
+CELERY_BEAT_SCHEDULE = {
+    task.removeprefix("intents."): {"task": task, "schedule": seconds}
+    for task, seconds in SWEEPS.items()
+}
+# Without the broker nobody says that there is something to sequence, and dispatch waits for that.
+SWEEPS["intents.sequence"] = 0.5
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
 # --- audit -----------------------------------------------------------------------------------------

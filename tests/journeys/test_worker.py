@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,13 @@ def publisher(broker: str) -> Iterator[None]:
 def worker(
     broker: str, publisher: None, clinic: Clinic, tmp_path: Path
 ) -> Iterator[subprocess.Popen]:
+    with working(broker, log_file=tmp_path / "worker.log") as process:
+        yield process
+
+
+@contextmanager
+def working(broker: str, *, log_file: Path) -> Iterator[subprocess.Popen]:
+    """A worker for all queues, on this test's database."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         url = f"sqlite:///{database['NAME']}"
@@ -68,7 +75,7 @@ def worker(
         configured = os.environ["DATABASE_URL"]
         base, _, query = configured.partition("?")
         url = f"{base.rsplit('/', 1)[0]}/{database['NAME']}" + (f"?{query}" if query else "")
-    log = (tmp_path / "worker.log").open("wb")
+    log = log_file.open("wb")
     process = subprocess.Popen(
         [
             sys.executable, "-m", "celery", "-A", "reviewportal", "worker", "--pool", "threads",
@@ -92,7 +99,7 @@ def worker(
         log.close()
 
 
-def wait_until(ready: Callable[[], bool], *, seconds: float = 30) -> None:
+def wait_until(ready: Callable[[], bool], *, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < until, "the worker did not get there in time"
@@ -115,6 +122,27 @@ def test_wakes_over_redis_carry_a_note_from_received_to_read_back(worker, clinic
     outbox.wake("reconciliation")
     wait_until(lambda: clinic.intent(proposal).state == State.RECONCILED)
     assert len(clinic.written()) == 1
+
+
+@pytest.mark.fault("broker-lost")
+def test_a_worker_that_loses_its_broker_still_sends_what_is_approved(clinic, tmp_path):
+    from django.utils import timezone
+
+    from intents.models import Heartbeat
+
+    with transaction.atomic():
+        clinic.tenant.change(actor=INSTALLATION, at=clinic.at, undo_seconds=0)
+    with ExitStack() as stack:
+        with embedded.redis(tmp_path / "redis") as url, publishing_to(url):
+            stack.enter_context(working(url, log_file=tmp_path / "worker.log"))
+            wait_until(lambda: Heartbeat.objects.filter(name="sequencer").exists())
+            proposal = clinic.propose()
+            wait_until(lambda: clinic.intent(proposal).state == State.PENDING_APPROVAL)
+        # From here on there is no broker; the approval's wake reaches nobody.
+        with publishing_to("redis://127.0.0.1:1/0"):
+            clinic.approve(proposal, at=timezone.now())
+        wait_until(lambda: clinic.intent(proposal).state in (State.ACCEPTED, State.RECONCILED))
+        assert len(clinic.written()) == 1
 
 
 @pytest.mark.fault("broker-lost")

@@ -81,11 +81,16 @@ def fresh_check_intent(
     deadline: float | None = None,
     screening: Screening | None = None,
 ) -> FreshRead:
-    """One look for one change against a screening of it (its current one unless another is given)."""
+    """One look for one change against a screening of it (its current one unless another is given).
+
+    Outside a transaction, no database connection is held while the EHR is asked.
+    """
     held = screening or intent.current_screening
     if held is None:
         raise ValueError("The change was never screened.")
-    seen = _ask(intent, _visit(intent), at=at, deadline=deadline)
+    visit = _visit(intent)
+    gateway.let_go_of_database()
+    seen = _ask(intent, visit, at=at, deadline=deadline)
     return _compared(intent, held, seen)
 
 
