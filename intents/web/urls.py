@@ -69,6 +69,8 @@ urlpatterns = [
     path("intents/<uuid:proposal_id>/author/", review.take_over, name="review_take_over"),
     path("intents/<uuid:proposal_id>/drop/", review.drop, name="review_drop"),
     path("intents/<uuid:proposal_id>/typed/", by_hand.typed, name="review_typed"),
+    path("intents/<uuid:proposal_id>/task/", by_hand.as_task, name="review_as_task"),
+    path("intents/<uuid:proposal_id>/line/", by_hand.into_note, name="review_into_note"),
     path("intents/<uuid:proposal_id>/delivery/", delivery.delivery_page, name="delivery"),
     path(
         "intents/<uuid:proposal_id>/delivery/state/", delivery.delivery_state, name="delivery_state"

@@ -144,6 +144,8 @@ ROUTES: dict[str, For] = {
             "review_take_over",
             "review_drop",
             "review_typed",
+            "review_as_task",
+            "review_into_note",
             "delivery",
             "delivery_state",
             "undo",

@@ -1,4 +1,4 @@
-"""What people decide: approve, reject, edit, undo, promote, hold, release, recall.
+"""What people decide: approve, reject, edit, undo, promote, hold, release, recall, pass on.
 
 `approving` is the one transaction of an approval; `editing` makes versions; `stopping` takes back and
 stops; `refusals` are the sentences of what was not done. `locking` is the order of the locks.
@@ -6,6 +6,14 @@ stops; `refusals` are the sentences of what was not done. `locking` is the order
 
 from intents.pipeline.review.approving import DecisionForm, approve, sign_in_limit
 from intents.pipeline.review.editing import edit, take_over_as_author
+from intents.pipeline.review.passing_on import (
+    doers,
+    may_pass_on,
+    note_beside,
+    put_into_note,
+    send_as_task,
+    was_passed_on,
+)
 from intents.pipeline.review.refusals import (
     REASON_CODES,
     AllOrNothing,
@@ -52,13 +60,19 @@ __all__ = [
     "TooFast",
     "TooLateToUndo",
     "approve",
+    "doers",
     "edit",
     "hold",
+    "may_pass_on",
+    "note_beside",
     "promote",
+    "put_into_note",
     "recall",
     "reject",
     "release",
+    "send_as_task",
     "sign_in_limit",
     "take_over_as_author",
     "undo",
+    "was_passed_on",
 ]

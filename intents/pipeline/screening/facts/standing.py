@@ -14,7 +14,7 @@ from intents.models import Intent, IntentVersion
 from intents.queries import stages
 
 NO_GRANT = "none"
-# Putting right what was written serves the patient's treatment.
+# HL7 v3 PurposeOfUse, as the grants have it.
 _TREATMENT = "TREAT"
 _CONSENT = {
     consent.Consent.PERMIT: "permit",
@@ -35,7 +35,8 @@ def standing_of(*, intent: Intent, version: IntentVersion, at: datetime) -> Stan
     proposal, connection = intent.proposal, intent.connection
     agent, release, tenant = proposal.agent, proposal.agent_release, intent.tenant
     held = _grant(intent=intent, agent=agent, connection=connection, at=at)
-    purpose = held.grant.purpose if held else (_TREATMENT if intent.corrects_id else "")
+    asked_by_person = bool(intent.corrects_id) or _was_begun_by_a_person(intent)
+    purpose = held.grant.purpose if held else (_TREATMENT if asked_by_person else "")
     answer = consent.ask(
         connection=connection,
         patient_ref=proposal.patient_ref,
@@ -96,7 +97,7 @@ def _grant(
 
 def _lanes(*, intent: Intent, version: IntentVersion, held: scopes.Held | None) -> tuple[str, str]:
     """(asked for, granted). What a person promoted or wrote goes to a reviewer, however narrow the agent's lane."""
-    if intent.corrects_id:
+    if intent.corrects_id or _was_begun_by_a_person(intent):
         # Asked for by a person whose role may; no agent's grant is behind it, and a reviewer decides.
         return Lane.SUGGEST.value, Lane.SUGGEST.value
     if held is None:
@@ -106,3 +107,9 @@ def _lanes(*, intent: Intent, version: IntentVersion, held: scopes.Held | None) 
     if by_person or promoted:
         return Lane.SUGGEST.value, Lane.SUGGEST.value
     return intent.lane, held.lane.value
+
+
+def _was_begun_by_a_person(intent: Intent) -> bool:
+    """Did a reviewer draft it, as the way for a change that cannot be written?"""
+    first = intent.versions.order_by("number").first()
+    return first is not None and first.author_kind == ActorKind.REVIEWER
