@@ -141,6 +141,7 @@ class TestAnotherOrganisation:
             "discrepancy_id": made.intent.discrepancies.get().pk,
             "connection_id": made.proposal.connection_id,
             "switch_id": uuid.uuid4(),
+            "promotion_id": uuid.uuid4(),
         }
         clients = {role: browser(southgate.person(role)) for role in Role.values}
         asked = 0
