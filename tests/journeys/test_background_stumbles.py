@@ -7,6 +7,7 @@ import pytest
 
 from intents import tasks
 from intents.lifecycle import State
+from tests.journeys.test_worker import publishing_to
 
 UNKNOWN = "It may be in the EHR, or not."
 
@@ -43,6 +44,22 @@ def test_wakes_that_come_sixty_four_times_out_of_order_write_once(day):
     assert sorted(each["path"] for each in day.writes()) == ["Condition", "DocumentReference"]
     for proposal in (note, problem):
         assert day.told(proposal).count("intent:write:submitted") == 1
+    day.check_log()
+
+
+@pytest.mark.req("002-45")
+@pytest.mark.fault("broker-lost")
+def test_ten_minutes_of_lost_messages_delay_an_approved_change_and_lose_nothing(day):
+    with publishing_to("redis://127.0.0.1:1/0"):
+        proposal = day.propose(day.clinic.note())
+        day.desk("reyes").approve(proposal)
+        day.forward(minutes=10)
+        assert day.state(proposal) == State.APPROVED
+        # Nobody was woken: the sweep of the database finds what is due.
+        day.background()
+        day.after_undo()
+    assert day.state(proposal) == State.RECONCILED
+    assert len(day.writes()) == 1
     day.check_log()
 
 
