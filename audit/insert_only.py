@@ -73,9 +73,9 @@ class InsertOnlyQuerySet(models.QuerySet[_Row]):
         return super().bulk_create(objs, batch_size=batch_size)
 
     # A template that is handed a manager must not be able to call these.
-    update.alters_data = True  # type: ignore[attr-defined]
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
+    update.alters_data = True  # type: ignore[attr-defined]  # Django reads it from the method
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django reads it from the method
+    delete.queryset_only = True  # type: ignore[attr-defined]  # Django reads it from the method
 
 
 _Manager = models.Manager.from_queryset(InsertOnlyQuerySet)

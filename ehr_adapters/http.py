@@ -169,11 +169,11 @@ class _Vetted:
     """Connects to the vetted address, and tells a failed connection from a lost answer."""
 
     def _new_conn(self) -> socket.socket:
-        return _vetted_socket(self.host, self.port, self)  # type: ignore[attr-defined]
+        return _vetted_socket(self.host, self.port, self)  # type: ignore[attr-defined]  # mixed into urllib3's connections
 
     def connect(self) -> None:
         try:
-            super().connect()  # type: ignore[misc]
+            super().connect()  # type: ignore[misc]  # mixed into urllib3's connections
         except (NeverConnected, EgressRefused):
             raise
         except (OSError, HTTPError, http.client.HTTPException) as failed:
@@ -181,7 +181,7 @@ class _Vetted:
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _exchange.connection = self
-        super().request(*args, **kwargs)  # type: ignore[misc]
+        super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's connections
 
 
 class _VettedHttp(_Vetted, HTTPConnection):

@@ -20,7 +20,7 @@ class Channel(filesystem.Channel):
     """Puts each message by one rename."""
 
     # kombu's own two names for the second parameter contradict each other.
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # see above
         folder = Path(self.data_folder_out)
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         # Hidden and without the queue's ending: `_get` never looks at it.

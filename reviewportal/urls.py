@@ -7,7 +7,7 @@ from django.urls import include, path
 from intents.web import health
 
 # The admin's own form would bypass the second factor.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the way that allauth documents
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),

@@ -84,7 +84,7 @@ def _empty_postgresql(connection: Any, cursor: Any, tables: list[str]) -> None:
             cursor.execute(f"ALTER TABLE {quote(table)} ENABLE ALWAYS TRIGGER {quote(trigger)}")
 
 
-TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]  # in place of Django's own
 
 
 @pytest.fixture

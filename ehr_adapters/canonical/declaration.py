@@ -168,7 +168,7 @@ class ChartChange(BaseModel):
         from ehr_adapters.canonical.parsing import parse_change
 
         content = {**self.model_dump_canonical(), **missing}
-        return parse_change(self.kind, self.interaction, content)  # type: ignore[return-value]
+        return parse_change(self.kind, self.interaction, content)  # type: ignore[return-value]  # a change of the same kind comes back
 
     def reckoned(self) -> Mapping[str, Any]:
         """The fields that follow from the others, which the portal fills where they are left out."""

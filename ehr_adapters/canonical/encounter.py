@@ -27,7 +27,7 @@ WAYS = (("telephone", "by telephone"), ("web", "over the web"))
 GOING_ON = frozenset({"planned", "arrived", "in-progress"})
 
 # The field is called what charts call it; the word itself cannot stand as a name in a class body.
-_WithClass: Any = create_model(  # type: ignore[call-overload]
+_WithClass: Any = create_model(  # type: ignore[call-overload]  # its fields are named by text
     "_WithClass",
     __base__=ChartChange,
     **{

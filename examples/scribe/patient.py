@@ -238,7 +238,7 @@ class PatientSide(Story):
         elif heading is not None:
             text = f"{heading}: {told}"
         else:
-            what = named[0]  # type: ignore[index]
+            what = named[0]  # type: ignore[index]  # without a heading something was named
             text = f"asked {what if what.startswith('whether') else 'about ' + what}, says {told}"
         self._add(section, text, (span_of(question), span_of(first)), clause=first, link=link)
         return spoken[1:]

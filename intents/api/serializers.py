@@ -30,7 +30,7 @@ class ProblemDetails(_Read):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField(help_text="The last part of `type`.")
-    errors = ProblemPlace(many=True, required=False)  # type: ignore[assignment]
+    errors = ProblemPlace(many=True, required=False)  # type: ignore[assignment]  # the name in the answer hides one of the library's
 
 
 class ProblemKind(_Read):
@@ -108,7 +108,7 @@ class ProtectedResource(_Read):
 
 class KindSummary(_Read):
     kind = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = serializers.CharField()  # type: ignore[assignment]  # the name in the answer hides one of the library's
     fhir_type = serializers.CharField(help_text="How a scope names the kind.")
     fhir_types = serializers.ListField(
         child=serializers.CharField(),

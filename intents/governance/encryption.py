@@ -434,7 +434,7 @@ class PhiRecord(models.Model):
         plaintext = value if isinstance(value, str) else canonical_bytes(value).decode()
         sealed = seal(
             plaintext,
-            tenant_id=self.tenant_id,  # type: ignore[attr-defined]
+            tenant_id=self.tenant_id,  # type: ignore[attr-defined]  # every model with sealed columns is owned by a tenant
             patient_ref=patient_ref,
             table=self._meta.db_table,
             row_id=str(self.pk),
@@ -450,7 +450,7 @@ class PhiRecord(models.Model):
             return ""
         return unseal(
             sealed,
-            tenant_id=self.tenant_id,  # type: ignore[attr-defined]
+            tenant_id=self.tenant_id,  # type: ignore[attr-defined]  # every model with sealed columns is owned by a tenant
             table=self._meta.db_table,
             row_id=str(self.pk),
             column=column,

@@ -93,7 +93,7 @@ class ActorRecords(HistoricalRecords):
         token, written = _acting.set(stamped), _written.set([])
         try:
             super().create_historical_record(instance, history_type, using=using)
-            instance._history_row = _written.get()[0]  # type: ignore[attr-defined]
+            instance._history_row = _written.get()[0]  # type: ignore[attr-defined]  # simple_history passes it on in this attribute
         finally:
             _acting.reset(token)
             _written.reset(written)
@@ -104,9 +104,9 @@ class ActorRecords(HistoricalRecords):
 
 def stamp(instance: models.Model, *, actor: NamedActor, at: datetime, reason: str = "") -> None:
     """Name the actor, the moment and the reason of the next save of `instance`. One save only."""
-    instance._history_actor = (str(actor.kind), actor.id, actor.name)  # type: ignore[attr-defined]
-    instance._history_date = at  # type: ignore[attr-defined]
-    instance._change_reason = reason or None  # type: ignore[attr-defined]
+    instance._history_actor = (str(actor.kind), actor.id, actor.name)  # type: ignore[attr-defined]  # simple_history reads it from here
+    instance._history_date = at  # type: ignore[attr-defined]  # simple_history reads it from here
+    instance._change_reason = reason or None  # type: ignore[attr-defined]  # simple_history reads it from here
 
 
 def history_row(instance: models.Model) -> models.Model:
@@ -114,7 +114,7 @@ def history_row(instance: models.Model) -> models.Model:
 
     Audit events name this row, not the record: it never changes, so its hash can be recomputed.
     """
-    row: models.Model = instance._history_row  # type: ignore[attr-defined]
+    row: models.Model = instance._history_row  # type: ignore[attr-defined]  # the history's own record, left there by the save
     return row
 
 
@@ -128,7 +128,7 @@ def create_recorded(
     if not instances:
         return []
     model = type(instances[0])
-    rows_model = model.history.model  # type: ignore[attr-defined]
+    rows_model = model.history.model  # type: ignore[attr-defined]  # every model kept here has a history
     columns = [field.attname for field in rows_model.tracked_fields]
     model._base_manager.bulk_create(instances)
     return rows_model._base_manager.bulk_create(

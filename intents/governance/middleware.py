@@ -31,12 +31,12 @@ class TenantMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.membership = None  # type: ignore[attr-defined]
+        request.membership = None  # type: ignore[attr-defined]  # what views read as PortalRequest
         tenant_id = None
         if not request.path.startswith(AGENT_DOORS):
-            request.ended_idle = end_idle_session(request, at=timezone.now())  # type: ignore[attr-defined]
+            request.ended_idle = end_idle_session(request, at=timezone.now())  # type: ignore[attr-defined]  # what views read as PortalRequest
             membership = membership_of(request)
-            request.membership = membership  # type: ignore[attr-defined]
+            request.membership = membership  # type: ignore[attr-defined]  # what views read as PortalRequest
             tenant_id = membership.tenant_id if membership else _tenant_of_superuser(request)
         token = enter_tenant(tenant_id)
         try:
@@ -56,7 +56,7 @@ def end_idle_session(request: HttpRequest, *, at: datetime) -> bool:
     seen = request.session.get(LAST_SEEN_KEY)
     if seen is not None and now - seen > settings.SESSION_IDLE_SECONDS:
         # Known before the sign-out is told to others: it was not the person's own.
-        request.ended_idle = True  # type: ignore[attr-defined]
+        request.ended_idle = True  # type: ignore[attr-defined]  # what views read as PortalRequest
         logout(request)
         return True
     # Written at most every half minute: a page with parts would write the session many times.

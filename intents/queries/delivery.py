@@ -151,9 +151,9 @@ def get_delivery(*, proposal_id: UUID, at: datetime) -> Delivery | None:
 
 
 def _change(intent: Intent, *, letter: str, at: datetime) -> ChangeDelivery:
-    facts: list[WriteLedgerEntry] = intent.facts  # type: ignore[attr-defined]
-    entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]
-    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]
+    facts: list[WriteLedgerEntry] = intent.facts  # type: ignore[attr-defined]  # prefetched to this name
+    entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]  # prefetched to this name
+    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]  # prefetched to this name
     screening = intent.current_screening
     decisions = list(screening.decisions.all()) if screening else []
     live = next((entry for entry in entries if entry.closed_at is None), None)
@@ -287,7 +287,7 @@ def _read_back(
     intent: Intent, *, read: WriteLedgerEntry | None, facts: list[WriteLedgerEntry]
 ) -> Step:
     state = State(intent.state)
-    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]
+    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]  # prefetched to this name
     if discrepancies:
         kinds = ", ".join(d.kind for d in discrepancies)
         return Step("Read back", StepState.TROUBLE, discrepancies[0].opened_at, f"differs: {kinds}")

@@ -142,8 +142,8 @@ def rows(
 
 
 def _row(intent: Intent) -> Row:
-    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]
-    facts: list[WriteLedgerEntry] = intent.facts  # type: ignore[attr-defined]
+    discrepancies: list[Discrepancy] = intent.open_discrepancies  # type: ignore[attr-defined]  # prefetched to this name
+    facts: list[WriteLedgerEntry] = intent.facts  # type: ignore[attr-defined]  # prefetched to this name
     discrepancy = discrepancies[0] if discrepancies else None
     return Row(
         intent=intent,
@@ -157,7 +157,7 @@ def _row(intent: Intent) -> Row:
 
 def _approver(intent: Intent) -> str:
     """Who approved it owns its outcome until a difference is given to somebody else."""
-    entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]
+    entries: list[OutboxEntry] = intent.entries  # type: ignore[attr-defined]  # prefetched to this name
     reviewer = entries[0].decision.reviewer if entries else None
     return reviewer.user.name if reviewer is not None else ""
 
@@ -169,7 +169,7 @@ def _trouble(intent: Intent, discrepancies: list[Discrepancy]) -> Trouble:
     if intent.state == State.UNCERTAIN:
         return Trouble.UNKNOWN
     if intent.state in (State.FAILED, State.REJECTED):
-        siblings: list[Intent] = intent.proposal.siblings  # type: ignore[attr-defined]
+        siblings: list[Intent] = intent.proposal.siblings  # type: ignore[attr-defined]  # prefetched to this name
         if any(each.state in WRITTEN for each in siblings):
             return Trouble.PARTIAL
         return Trouble.NOT_SENT if intent.state == State.FAILED else Trouble.REFUSED

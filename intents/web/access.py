@@ -82,13 +82,13 @@ def page(name: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P],
             response: HttpResponseBase | None = _turned_away(request, name=name)
             if response is None:
                 # People read the clock on their own wall; exports are in UTC.
-                with timezone.override(ZoneInfo(request.membership.tenant.time_zone)):  # type: ignore[attr-defined]
-                    response = view(request, *args, **kwargs)  # type: ignore[arg-type]
+                with timezone.override(ZoneInfo(request.membership.tenant.time_zone)):  # type: ignore[attr-defined]  # set by the middleware
+                    response = view(request, *args, **kwargs)  # type: ignore[arg-type]  # nobody without a membership comes this far
             add_never_cache_headers(response)
             return response
 
-        guarded.page = name  # type: ignore[attr-defined]
-        guarded.open_to = permissions  # type: ignore[attr-defined]
+        guarded.page = name  # type: ignore[attr-defined]  # the test of every route reads it
+        guarded.open_to = permissions  # type: ignore[attr-defined]  # the test of every route reads it
         return guarded
 
     return decorate

@@ -147,7 +147,7 @@ def _row(proposal: Proposal, *, at: datetime) -> dict[str, object]:
     section = next(name for name, family in _SECTIONS if states & set(family))
     family = dict(_SECTIONS)[section]
     shown = next(intent for intent in changes if State(intent.state) in family)
-    live = shown.live_entries  # type: ignore[attr-defined]
+    live = shown.live_entries  # type: ignore[attr-defined]  # prefetched to this name
     return {
         "section": section,
         "status": status_of(
@@ -157,7 +157,7 @@ def _row(proposal: Proposal, *, at: datetime) -> dict[str, object]:
             connection_title=str(proposal.connection),
             at=at,
             not_before=live[0].not_before if live else None,
-            open_discrepancies=tuple(d.kind for d in shown.open_discrepancies),  # type: ignore[attr-defined]
+            open_discrepancies=tuple(d.kind for d in shown.open_discrepancies),  # type: ignore[attr-defined]  # prefetched to this name
         ),
         "url": address_of(proposal),
         "deltas": [line.delta for line in lines],

@@ -327,7 +327,7 @@ def _status(changes: list[Intent], proposal: Proposal, *, at: datetime) -> Statu
         changes,
         key=lambda i: order.index(State(i.state)) if State(i.state) in order else len(order),
     )
-    live = first.live_entries  # type: ignore[attr-defined]
+    live = first.live_entries  # type: ignore[attr-defined]  # prefetched to this name
     return status_of(
         state=first.state,
         rejected_by=first.rejected_by,
@@ -335,7 +335,7 @@ def _status(changes: list[Intent], proposal: Proposal, *, at: datetime) -> Statu
         connection_title=str(proposal.connection),
         at=at,
         not_before=live[0].not_before if live else None,
-        open_discrepancies=tuple(d.kind for d in first.open_discrepancies),  # type: ignore[attr-defined]
+        open_discrepancies=tuple(d.kind for d in first.open_discrepancies),  # type: ignore[attr-defined]  # prefetched to this name
     )
 
 

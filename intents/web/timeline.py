@@ -385,7 +385,7 @@ def _hits(
         shown = next(iter(proposal.intents.all()), None)
         if shown is None:
             continue
-        live = shown.live_entries  # type: ignore[attr-defined]
+        live = shown.live_entries  # type: ignore[attr-defined]  # prefetched to this name
         hits.append(
             Hit(
                 url=f"?{urlencode({'by': axis.value, 'key': key, 'draft': str(proposal.pk)})}",
@@ -399,7 +399,7 @@ def _hits(
                     connection_title=str(proposal.connection),
                     at=at,
                     not_before=live[0].not_before if live else None,
-                    open_discrepancies=tuple(d.kind for d in shown.open_discrepancies),  # type: ignore[attr-defined]
+                    open_discrepancies=tuple(d.kind for d in shown.open_discrepancies),  # type: ignore[attr-defined]  # prefetched to this name
                 ),
                 current=str(proposal.pk) == chosen,
             )

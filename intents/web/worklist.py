@@ -125,7 +125,7 @@ def _line(request: PortalRequest, row: worklist.Row, *, phi: bool, at: datetime)
             finality=intent.finality,
             connection_title=str(intent.connection),
             at=at,
-            open_discrepancies=tuple(d.kind for d in intent.open_discrepancies),  # type: ignore[attr-defined]
+            open_discrepancies=tuple(d.kind for d in intent.open_discrepancies),  # type: ignore[attr-defined]  # prefetched to this name
         ),
         cause=f"{cause} The EHR answered {code}." if code else cause,
         next_step=NEXT_STEP[row.trouble],

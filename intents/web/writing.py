@@ -131,7 +131,7 @@ def stop_writing(request: PortalRequest, connection_id: UUID) -> HttpResponse:
 
 def _switch(request: HttpRequest, switch_id: UUID) -> UUID:
     """The switch's id, if it is one of this organisation's; a stranger's looks like none at all."""
-    tenant_id = request.membership.tenant_id  # type: ignore[attr-defined]
+    tenant_id = request.membership.tenant_id  # type: ignore[attr-defined]  # set by the middleware
     if not KillSwitch.objects.filter(pk=switch_id, tenant_id=tenant_id).exists():
         raise Http404
     return switch_id

@@ -185,3 +185,20 @@ def test_every_dependency_has_its_reason_written_down():
         names = [re.match(r"[\w.-]+", line).group() for line in lines if line[:1].isalpha()]
         assert names
         assert not set(names) - reasoned
+
+
+def test_what_the_type_checker_is_told_to_pass_over_says_why():
+    places = [
+        *PRODUCT,
+        *sorted((ROOT / "tests").rglob("*.py")),
+        *sorted((ROOT / "examples").rglob("*.py")),
+    ]
+    silent = [
+        f"{_where(path)}:{number}"
+        for path in places
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"#\s*type:\s*ignore", line)
+        and not re.search(r"# type: ignore\[[a-z, -]+\]  # \S", line)
+        and path != Path(__file__)
+    ]
+    assert not silent

@@ -281,7 +281,7 @@ class AdapterContract:
                     carried = carried if isinstance(carried, list) else [carried]
                     assert {"system": TAG.system, "value": TAG.uuid} in carried
                 else:
-                    entry = adapter._canonical(resource, kind=plan.kind)  # type: ignore[attr-defined]
+                    entry = adapter._canonical(resource, kind=plan.kind)  # type: ignore[attr-defined]  # of the FHIR adapters alone
                     assert TAG.short in entry.tags
 
     @pytest.mark.req("002-39", "002-40")
@@ -449,7 +449,7 @@ class AdapterContract:
             ehr.scopes.clear()
             token = adapter.authenticate(plan.steps[0])
             type_name = fhir_type(plan.kind)
-            syntax = adapter.settings.scope_syntax  # type: ignore[attr-defined]
+            syntax = adapter.settings.scope_syntax  # type: ignore[attr-defined]  # of the FHIR adapters alone
             letter = "u" if self.changes_an_entry(plan) else "c"
             wanted = f"system/{type_name}.{letter if syntax == 'v2' else 'write'}"
             assert ehr.scopes == [wanted]

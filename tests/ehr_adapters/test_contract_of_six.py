@@ -282,7 +282,7 @@ class TestAdvancedmd(PracticeContract):
             row.interaction,
             content,
             author=f"Practitioner/{stage.people['staff']['prescriber_one']['practitioner']}",
-            titles=[one["section"] for one in TEMPLATE["fields"]],  # type: ignore[index]
+            titles=[one["section"] for one in TEMPLATE["fields"]],  # type: ignore[index]  # JSON of one template
         )
 
     def sample(self, stage: Stage, row: Row, number: int) -> dict[str, Any]:

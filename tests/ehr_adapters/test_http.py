@@ -23,7 +23,7 @@ pytestmark = pytest.mark.once
 
 def client(url: str, **more: float) -> HttpClient:
     values = {"connect_timeout": 0.5, "read_timeout": 0.5} | more
-    return HttpClient(egress=EgressList.for_urls(url, environment="sandbox"), **values)  # type: ignore[arg-type]
+    return HttpClient(egress=EgressList.for_urls(url, environment="sandbox"), **values)  # type: ignore[arg-type]  # values of each test by name
 
 
 @contextmanager

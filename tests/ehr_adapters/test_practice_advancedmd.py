@@ -251,7 +251,7 @@ class TestWhatTheChartSays:
         assert [one.id for one in alikes.candidates] == [amd.people["P2"]["patient"]]
 
     def test_what_the_statement_does_not_show_is_taken_away(self, amd: AmdStage) -> None:
-        declared = {one.key for one in amd.adapter.declared(amd.adapter.settings) if one.supported}  # type: ignore[attr-defined]
+        declared = {one.key for one in amd.adapter.declared(amd.adapter.settings) if one.supported}  # type: ignore[attr-defined]  # every adapter has them
         found = amd.adapter.discover(at=amd.at)
         assert {one.key for one in found if one.supported} == declared
         amd.practice.settings("advancedmd", not_offered=["Condition.search-type"])

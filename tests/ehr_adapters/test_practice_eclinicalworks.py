@@ -438,7 +438,7 @@ class TestThePractice:
         found = ecw.adapter.discover(at=ecw.at)
         assert not found.may("problem", "create")
         assert found.may("note", "create")
-        assert "system/Condition.c" in found.lookup("problem", "create").sentence  # type: ignore[union-attr]
+        assert "system/Condition.c" in found.lookup("problem", "create").sentence  # type: ignore[union-attr]  # it is declared
         with pytest.raises(TokenUnavailable) as refused:
             ecw.adapter.authenticate(plan.steps[0])
         assert (refused.value.status, refused.value.vendor_code) == (400, "invalid_grant")

@@ -160,7 +160,7 @@ def _problems(words: str) -> list[dict[str, object]]:
 
 
 def _proposed(words: str) -> list[object]:
-    return [change["content"]["code"][0]["code"] for change in _problems(words)]  # type: ignore[index]
+    return [change["content"]["code"][0]["code"] for change in _problems(words)]  # type: ignore[index]  # a draft's JSON
 
 
 class TestTheAgent:

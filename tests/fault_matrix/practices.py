@@ -186,7 +186,7 @@ def _of_class(node: ast.ClassDef) -> tuple[str, set[str]]:
             target = each.targets[0]
         if not isinstance(target, ast.Name):
             continue
-        value = each.value  # type: ignore[union-attr]
+        value = each.value  # type: ignore[union-attr]  # an assignment has one
         if target.id == "vendor" and isinstance(value, ast.Constant):
             vendor = str(value.value)
         if target.id == "left_out" and isinstance(value, ast.Dict):

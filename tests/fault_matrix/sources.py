@@ -178,7 +178,7 @@ def _class_literals(cls: ast.ClassDef) -> dict[str, Any]:
             target = node.targets[0]
         if isinstance(target, ast.Name) and getattr(node, "value", None) is not None:
             try:
-                found[target.id] = ast.literal_eval(node.value)  # type: ignore[union-attr]
+                found[target.id] = ast.literal_eval(node.value)  # type: ignore[union-attr]  # looked for in the line above
             except ValueError:
                 continue
     return found

@@ -49,7 +49,7 @@ def lapsed_lease_back_to_the_outbox(patch: pytest.MonkeyPatch) -> None:
 
 def timeout_taken_for_not_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(
-        rulings.RULINGS,  # type: ignore[arg-type]
+        rulings.RULINGS,  # type: ignore[arg-type]  # read-only by its type alone
         errors.TimedOutAfterSend,
         rulings.Ruling(State.APPROVED, Phase.NOT_SENT, "not-sent"),
     )
@@ -57,7 +57,7 @@ def timeout_taken_for_not_sent(patch: pytest.MonkeyPatch) -> None:
 
 def server_fault_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(
-        rulings.RULINGS,  # type: ignore[arg-type]
+        rulings.RULINGS,  # type: ignore[arg-type]  # read-only by its type alone
         errors.ServerError,
         rulings.Ruling(State.FAILED, Phase.REFUSED, "not-permitted"),
     )

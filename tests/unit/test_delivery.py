@@ -59,11 +59,11 @@ def a_delivery(state: State = State.SUBMITTED, **changes: object) -> Delivery:
         "attempts": 1,
         "attempt_id": "mine",
     }
-    return Delivery(**{**values, **changes})  # type: ignore[arg-type]
+    return Delivery(**{**values, **changes})  # type: ignore[arg-type]  # values of each test by name
 
 
 def ended(delivery: Delivery, **how: object) -> Decision:
-    return decide(delivery, AttemptEnded(attempt_id="mine", at=AT, tick=7, **how))  # type: ignore[arg-type]
+    return decide(delivery, AttemptEnded(attempt_id="mine", at=AT, tick=7, **how))  # type: ignore[arg-type]  # values of each test by name
 
 
 @pytest.mark.parametrize(

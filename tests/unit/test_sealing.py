@@ -41,7 +41,7 @@ def a_statement(**changes: object) -> Statement:
         "decided_at": AT,
         "expires_at": AT + timedelta(hours=24),
     }
-    return Statement(**{**values, **changes})  # type: ignore[arg-type]
+    return Statement(**{**values, **changes})  # type: ignore[arg-type]  # values of each test by name
 
 
 SEAL = sealing.sign(a_statement(), private_key=PRIVATE)

@@ -218,7 +218,7 @@ def _goal_of(goal: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(text, str) or not text.strip():
         return {}, left
     said["text"] = text
-    left["description"] = {k: v for k, v in description.items() if k != "text"}  # type: ignore[union-attr]
+    left["description"] = {k: v for k, v in description.items() if k != "text"}  # type: ignore[union-attr]  # a dict, or there would be no text
     targets = objects(left.get("target"))
     if targets:
         inner = Taken(targets[0])
@@ -340,7 +340,7 @@ def _category(taken: Taken) -> Any:
     for index, one in enumerate(objects(listed)):
         value, left = _category_of(one)
         if value is not None:
-            taken.leave("category", [*listed[:index], left, *listed[index + 1 :]])  # type: ignore[index]
+            taken.leave("category", [*listed[:index], left, *listed[index + 1 :]])  # type: ignore[index]  # a list, or there would be no entries
             return value
     return None
 

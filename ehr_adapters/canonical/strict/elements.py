@@ -118,7 +118,7 @@ def type_rules(name: str) -> TypeRules | None:
             many=many,
             required=info.is_required() or bool(extra.get("element_required")),
             choice=choice,
-            targets=_R4_TARGETS.get((name, json_name), tuple(str(t) for t in targets)),  # type: ignore[union-attr]
+            targets=_R4_TARGETS.get((name, json_name), tuple(str(t) for t in targets)),  # type: ignore[union-attr]  # a reference always names its targets
         )
     return TypeRules(
         name=name,

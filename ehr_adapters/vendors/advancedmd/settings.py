@@ -173,7 +173,7 @@ class AdvancedMdSettings(FhirSettings):
     )
     billed_calls: bool = Field(default=False, title="Make calls that AdvancedMD bills")
     calls_per_minute: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] = Field(
-        default=CALLS_PER_MINUTE,  # type: ignore[assignment]
+        default=CALLS_PER_MINUTE,  # type: ignore[assignment]  # pairs, in a tuple of any length
         title="Calls a minute that are not billed, by tier: in working hours, and else",
     )
     processing_bound_seconds: int = Field(default=120, ge=0, title="Longest processing of a write")

@@ -377,7 +377,7 @@ def _seal(
         "decided_at": at,
     }
     seal = sealing.sign(
-        Statement(**fields),  # type: ignore[arg-type]
+        Statement(**fields),  # type: ignore[arg-type]  # Statement checks each of its values
         private_key=approval_key.signing_key(),
     )
     decision = ReviewDecision(

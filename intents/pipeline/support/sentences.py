@@ -21,7 +21,7 @@ def statements(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
     for end in [*_ends(text), len(text)]:
-        begin = _MARK.match(text, start, end).end()  # type: ignore[union-attr]
+        begin = _MARK.match(text, start, end).end()  # type: ignore[union-attr]  # it matches the empty text as well
         stop = begin + len(text[begin:end].rstrip())
         if _ONLY_A_MARK.fullmatch(text, begin, stop) and "\n" not in text[begin:end]:
             continue  # "1." belongs to the item that follows it

@@ -26,7 +26,7 @@ def machine(
     count = iter(range(10**9))
 
     def empty() -> None:
-        TransactionTestCase()._fixture_teardown()  # type: ignore[attr-defined]
+        TransactionTestCase()._fixture_teardown()  # type: ignore[attr-defined]  # Django's own, by its private name
         settings.AUDIT_WITNESS_FILE = tmp_path / str(next(count)) / "checkpoints.jsonl"
         practice.reset(seed=True, everything=True, now=SESSION_START)
         # An EHR that does not know conditional creates: what is sent twice is there twice.

@@ -126,7 +126,7 @@ def sent_again_by_the_client(patch: pytest.MonkeyPatch) -> None:
 
 def server_fault_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(
-        rulings.RULINGS,  # type: ignore[arg-type]
+        rulings.RULINGS,  # type: ignore[arg-type]  # read-only by its type alone
         errors.ServerError,
         rulings.Ruling(State.FAILED, Phase.REFUSED, "not-permitted"),
     )
@@ -138,7 +138,7 @@ def server_fault_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
 def undo_after_the_claim(patch: pytest.MonkeyPatch) -> None:
     original = stopping.chosen
     undone = lifecycle.TRANSITIONS[State.APPROVED][State.PENDING_APPROVAL]
-    patch.setitem(lifecycle.TRANSITIONS[State.SUBMITTED], State.PENDING_APPROVAL, undone)  # type: ignore[arg-type]
+    patch.setitem(lifecycle.TRANSITIONS[State.SUBMITTED], State.PENDING_APPROVAL, undone)  # type: ignore[arg-type]  # read-only by its type alone
     patch.setattr(stopping, "_undoable_entry", lambda intent, at: outbox.live_entry(intent))
     patch.setattr(
         stopping,
@@ -284,7 +284,7 @@ def lapsed_lease_back_to_the_outbox(patch: pytest.MonkeyPatch) -> None:
     )
     edges = lifecycle.TRANSITIONS[State.SUBMITTED]
     by_the_sweep = replace(edges[State.APPROVED], actors=frozenset(ActorKind))
-    patch.setitem(edges, State.APPROVED, by_the_sweep)  # type: ignore[arg-type]
+    patch.setitem(edges, State.APPROVED, by_the_sweep)  # type: ignore[arg-type]  # read-only by its type alone
 
 
 # --- I12: somebody knows ------------------------------------------------------------------------------

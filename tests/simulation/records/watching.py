@@ -42,7 +42,7 @@ _MAYBE_IN_CHART = (State.SUBMITTED, State.UNCERTAIN, State.ACCEPTED)
 _AS_IF_NEVER_SENT = (
     State.DRAFTED, State.VALIDATED, State.PENDING_APPROVAL, State.CANCELLED, State.EXPIRED
 )  # fmt: skip
-_HISTORY = Intent.history.model  # type: ignore[attr-defined]
+_HISTORY = Intent.history.model  # type: ignore[attr-defined]  # every intent has a history
 
 
 class _Commits(logging.Handler):
