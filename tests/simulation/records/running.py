@@ -29,7 +29,7 @@ class Length:
     replay: tuple[str, str] | None = None
 
     @classmethod
-    def of_environment(cls, *, examples: int, steps: int) -> Self:
+    def of_environment(cls, *, examples: int, steps: int, seed: int | None = None) -> Self:
         """RECORDS_EXAMPLES, _STEPS, _MINUTES, _SEED, _SHRINK and _REPLAY, else what is given."""
         said: Mapping[str, str] = os.environ
         version, _, blob = said.get("RECORDS_REPLAY", "").partition(" ")
@@ -37,7 +37,7 @@ class Length:
             examples=int(said.get("RECORDS_EXAMPLES") or examples),
             steps=int(said.get("RECORDS_STEPS") or steps),
             minutes=float(said.get("RECORDS_MINUTES") or math.inf),
-            seed=int(said["RECORDS_SEED"]) if said.get("RECORDS_SEED") else None,
+            seed=int(said["RECORDS_SEED"]) if said.get("RECORDS_SEED") else seed,
             shrink=bool(said.get("RECORDS_SHRINK")),
             replay=(version, blob) if blob else None,
         )

@@ -241,11 +241,22 @@ class Watch:
             )
             effects = self.wire.effects_of(intent)
             if intent.state in WRITTEN:
-                self._hold(effects == 1, f"I3: {intent.state} without its one effect")
+                self._hold(
+                    effects == 1 or (not effects and self._was_so_already(intent)),
+                    f"I3: {intent.state} without its one effect",
+                )
             elif effects and intent.state not in (*IN_FLIGHT, State.SUPERSEDED):
                 self._hold(
                     intent.pk in differing, f"I3: {intent.state} although the EHR carried it out"
                 )
+
+    @staticmethod
+    def _was_so_already(intent: Intent) -> bool:
+        """A lost attempt to change an entry that says it already: nobody can tell, and nobody need to."""
+        found = WriteLedgerEntry.unscoped.filter(
+            intent=intent, phase="FOUND", outcome="colleague-equal"
+        )
+        return bool(intent.target_ref) and found.exists()
 
     # --- I9 -------------------------------------------------------------------------------------------
 
