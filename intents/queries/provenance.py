@@ -68,8 +68,17 @@ def add_provenance(folder: Path, *, tenant_ids: Iterable[UUID | str]) -> None:
     place.mkdir()
     (place / "README.txt").write_text(_READ_ME)
     with (place / "provenance.ndjson").open("w", encoding="utf-8") as handle:
-        for tenant_id in tenant_ids:
+        for tenant_id in filter(_names_a_tenant, tenant_ids):
             handle.writelines(lines(tenant_id=tenant_id))
+
+
+def _names_a_tenant(log: UUID | str) -> bool:
+    """A log may have another name than that of an organisation; such a one has no Provenance."""
+    try:
+        UUID(str(log))
+    except ValueError:
+        return False
+    return True
 
 
 def _filed(record: ProvenanceRecord, intent: Intent) -> Filed:
