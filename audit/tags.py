@@ -218,6 +218,10 @@ class AuditTag(StrEnum):
         "intent:provenance:viewed",
         "A person took out the record of who drafted and who approved the change.",
     )
+    INTENT_DRIFT_SEEN = (
+        "intent:drift:seen",
+        "Somebody has saved the entry again in the EHR since; what was approved still stands in it.",
+    )
     INTENT_CORRECTION_DRAFTED = (
         "intent:correction:drafted",
         "A draft that takes this change back was made; it needs an approval of its own.",

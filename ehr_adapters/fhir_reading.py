@@ -49,6 +49,15 @@ class FhirSettings(Settings):
         ge=0,
         title="Seconds between two looks for what waits in the EHR for someone to accept it",
     )
+    watch_days: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        title="Days for which a written entry is looked at again for changes and doubles; 0: not at all",
+    )
+    watch_every_seconds: int = Field(
+        default=86_400, ge=60, title="Seconds between two looks at a written entry"
+    )
 
 
 @dataclass(slots=True)

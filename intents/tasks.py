@@ -40,6 +40,11 @@ def reconcile_due(**_: object) -> None:
     reconciliation.settle_due(at=timezone.now())
 
 
+@shared_task(name="intents.watch_written")
+def watch_written(**_: object) -> None:
+    reconciliation.watch_due(at=timezone.now())
+
+
 @shared_task(name="intents.watch_by_hand")
 def watch_by_hand(**_: object) -> None:
     by_hand.watch_due(at=timezone.now())

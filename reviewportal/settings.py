@@ -280,6 +280,7 @@ SWEEPS = {
     "intents.reconcile_due": 10.0,
     "intents.file_provenance_due": 30.0,
     "intents.watch_by_hand": 30.0,
+    "intents.watch_written": 3600.0,
     "intents.sequence": 5.0,
     "intents.expire_due": 30.0,
     "intents.probe_connections": 3600.0,

@@ -240,6 +240,8 @@ class Discrepancy(TenantOwned):
     )
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolution = models.CharField(max_length=64, blank=True)
+    # SHA-256 of what was seen: a difference that a person has settled is not opened again for the same
+    seen_hash = models.CharField(max_length=64, blank=True)
 
     history = ActorRecords()
 
@@ -263,6 +265,7 @@ class Discrepancy(TenantOwned):
         owner: str = "",
         paths: list[str] | None = None,
         resource_ref: str = "",
+        seen_hash: str = "",
     ) -> "Discrepancy":
         """The open discrepancy of this kind, made and audited now unless it is open already."""
         existing = cls.objects.filter(intent=intent, kind=kind, resolved_at__isnull=True).first()
@@ -274,6 +277,7 @@ class Discrepancy(TenantOwned):
             kind=kind,
             paths=paths or [],
             resource_ref=resource_ref,
+            seen_hash=seen_hash,
             owner=owner,
             opened_at=at,
         )

@@ -55,6 +55,33 @@ NEXT_STEP = {
 }
 
 
+# What was seen in the chart, by kind of difference.
+FOUND: dict[str, str] = {
+    Discrepancy.Kind.DROPPED: "The EHR left out part of what was sent.",
+    Discrepancy.Kind.ALTERED: "The EHR stored something else than was sent.",
+    Discrepancy.Kind.DIFFERENT: "The EHR holds something else there.",
+    Discrepancy.Kind.HUMAN_EDITED: "Somebody changed the entry in the EHR after it was written.",
+    Discrepancy.Kind.DUPLICATE: "The chart holds this more than once.",
+    Discrepancy.Kind.MISSING: "The entry was not found in the EHR.",
+    Discrepancy.Kind.PARTIAL: "Only part of it was written.",
+    Discrepancy.Kind.LATE: "It turned up after it had been given up.",
+}
+_STEP_OF_KIND: dict[str, str] = {
+    Discrepancy.Kind.DUPLICATE: (
+        "Have all but one marked as entered in error in the EHR, then settle. Nothing is removed by machine."
+    ),
+    Discrepancy.Kind.HUMAN_EDITED: (
+        "Ask who changed it. If the chart is right, settle; the change is never overwritten."
+    ),
+}
+
+
+def next_step(row: "Row") -> str:
+    """What a person does about this row."""
+    kind = row.discrepancy.kind if row.discrepancy and row.trouble == Trouble.DIFFERS else ""
+    return _STEP_OF_KIND.get(kind) or NEXT_STEP[row.trouble]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One change that needs a person."""

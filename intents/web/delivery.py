@@ -28,7 +28,7 @@ from intents.models import Discrepancy, Intent, Proposal, WriteLedgerEntry
 from intents.pipeline import presentation, reconciliation, review
 from intents.pipeline.delivery.words import REASONS
 from intents.pipeline.presentation import Banner, CopyView, NotPresentable
-from intents.queries import delivery, provenance, writing
+from intents.queries import delivery, provenance, worklist, writing
 from intents.queries.delivery import ChangeDelivery, Delivery
 from intents.web import drafts
 from intents.web.access import PortalRequest, background, may_open, page, sees_phi
@@ -395,8 +395,8 @@ def _notice(change: ChangeDelivery, *, at: datetime) -> Notice | None:
             "bad",
         )
     if change.discrepancies:
-        kinds = ", ".join(d.get_kind_display().lower() for d in change.discrepancies)
-        return Notice("The chart differs from what was approved.", f"Found: {kinds}.", "bad")
+        found = " ".join(worklist.FOUND[d.kind] for d in change.discrepancies)
+        return Notice("The chart differs from what was approved.", found, "bad")
     if state == State.FAILED:
         return Notice("Not sent.", cause_of(intent), "bad")
     if state == State.REJECTED and intent.rejected_by == "EHR":

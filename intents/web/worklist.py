@@ -17,11 +17,12 @@ from audit.recording import record
 from audit.tags import AuditTag
 from intents.governance.models import EhrConnection
 from intents.governance.roles import actor_of, may_operate
+from intents.lifecycle import State
 from intents.models import Discrepancy
 from intents.pipeline import reconciliation
 from intents.queries import worklist
 from intents.queries.status import Status, status_of
-from intents.queries.worklist import NEXT_STEP, Trouble
+from intents.queries.worklist import FOUND, Trouble, next_step
 from intents.web import drafts, wording
 from intents.web.access import PortalRequest, may_open, page, sees_phi
 from intents.web.delivery import cause_of
@@ -113,7 +114,10 @@ def _line(request: PortalRequest, row: worklist.Row, *, phi: bool, at: datetime)
     kind = intent.change_kind.replace("_", " ")
     may_see = may_open("delivery", membership=request.membership)
     code = row.last_fact.status_code if row.last_fact else None
-    cause = cause_of(intent)
+    settled_before = row.discrepancy is not None and intent.state == State.RECONCILED
+    cause = "" if settled_before else cause_of(intent)
+    if not cause and row.discrepancy is not None:
+        cause = FOUND[row.discrepancy.kind]
     return Line(
         name=drafts.whose(intent.proposal, on=timezone.localdate(at)).name if phi else reference,
         change=drafts.line_of(intent).delta.plain if phi else f"{kind}, {intent.interaction}",
@@ -127,8 +131,8 @@ def _line(request: PortalRequest, row: worklist.Row, *, phi: bool, at: datetime)
             at=at,
             open_discrepancies=tuple(d.kind for d in intent.open_discrepancies),  # type: ignore[attr-defined]  # prefetched to this name
         ),
-        cause=f"{cause} The EHR answered {code}." if code else cause,
-        next_step=NEXT_STEP[row.trouble],
+        cause=f"{cause} The EHR answered {code}." if code and not settled_before else cause,
+        next_step=next_step(row),
         owner=row.owner,
         takeable=bool(
             row.discrepancy

@@ -1,7 +1,8 @@
 """Finding out what really happened: settle what is unknown, confirm what was acknowledged.
 
 `sweeping` finds what is due and lapsed; `looking` searches and reads back; `settling` is what people do
-about the rest; `compensating` composes what takes a written change back. Nothing here ever sends.
+about the rest; `watching` looks at written
+entries day after day; `compensating` composes what takes a written change back. Nothing here ever sends.
 """
 
 from intents.pipeline.reconciliation.compensating import (
@@ -26,6 +27,7 @@ from intents.pipeline.reconciliation.settling import (
     operator_settle,
 )
 from intents.pipeline.reconciliation.sweeping import settle_due
+from intents.pipeline.reconciliation.watching import watch_due
 
 __all__ = [
     "RESOLUTIONS",
@@ -48,4 +50,5 @@ __all__ = [
     "operator_settle",
     "settle",
     "settle_due",
+    "watch_due",
 ]

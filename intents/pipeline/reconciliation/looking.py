@@ -63,7 +63,7 @@ def settle(*, intent_id: UUID | str, at: datetime) -> Intent:
     if subject is None or subject.intent.state != State.UNCERTAIN:
         return Intent.objects.get(pk=intent_id)
     tick = Tick.now()
-    found = _stray_entry(subject, at=at) or _search(subject, at=at)
+    found = _stray_entry(subject, at=at) or search(subject, at=at)
     match = _judge(subject, found)
     if match.verdict is Verdict.NONE and _is_sent_again_next(subject, found.method, tick=tick):
         found, match = _by_what_it_says(subject, at=at) or (found, match)
@@ -83,7 +83,7 @@ def confirm(*, intent_id: UUID | str, at: datetime) -> Intent:
     if subject is None or subject.intent.state != State.ACCEPTED:
         return Intent.objects.get(pk=intent_id)
     tick = Tick.now()
-    match = _as_staged(subject, _read_back(subject, at=at))
+    match = _as_staged(subject, read_back(subject, at=at))
     fault_point("after_look")
     intent = subject.intent
     delivery = _delivery(subject)
@@ -125,7 +125,7 @@ def candidates(*, intent_id: UUID | str, at: datetime) -> Candidates | None:
         return Candidates(looked=False)
     if subject.plan.find != FindMethod.MATCH:
         return None
-    found = _search(subject, at=at)
+    found = search(subject, at=at)
     equal = {
         hit.snapshot.reference: hit.snapshot
         for hit in found.hits
@@ -187,7 +187,7 @@ def _delivery(subject: Subject) -> Delivery:
 # --- looking --------------------------------------------------------------------------------------
 
 
-def _search(subject: Subject, *, at: datetime) -> FindResult:
+def search(subject: Subject, *, at: datetime) -> FindResult:
     """What the declared method shows. Whatever stands in the way is "could not look"."""
     gateway.let_go_of_database()
     since = subject.first_sent_at - _SKEW
@@ -284,7 +284,7 @@ def _judge(subject: Subject, found: FindResult) -> Match:
     )
 
 
-def _read_back(subject: Subject, *, at: datetime) -> Match:
+def read_back(subject: Subject, *, at: datetime) -> Match:
     """The entry by its id where it has one; else by the declared search; else among the patient's
     active entries of its kind, by its mark."""
     intent = subject.intent
@@ -305,7 +305,7 @@ def _read_back(subject: Subject, *, at: datetime) -> Match:
         if subject.plan.find == FindMethod.NONE:
             return Match(Verdict.NONE)
     if subject.plan.find != FindMethod.NONE:
-        match = _judge(subject, _search(subject, at=at))
+        match = _judge(subject, search(subject, at=at))
         if (
             match.verdict != Verdict.COLLEAGUE_EQUAL
             or subject.plan.find.hit_proves
