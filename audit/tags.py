@@ -218,14 +218,8 @@ class AuditTag(StrEnum):
         "intent:provenance:viewed",
         "A person took out the record of who drafted and who approved the change.",
     )
-    INTENT_DRIFT_SEEN = (
-        "intent:drift:seen",
-        "Somebody has saved the entry again in the EHR since; what was approved still stands in it.",
-    )
-    INTENT_CORRECTION_DRAFTED = (
-        "intent:correction:drafted",
-        "A draft that takes this change back was made; it needs an approval of its own.",
-    )
+    INTENT_DRIFT_SEEN = ("intent:drift:seen", "Saved again since; what was approved stands.")
+    INTENT_CORRECTION_DRAFTED = ("intent:correction:drafted", "A draft to take it back was made.")
     INTENT_HAND_DECLARED = (
         "intent:hand:declared",
         "A person said that they typed the change into the EHR by hand.",
@@ -382,10 +376,7 @@ class AuditTag(StrEnum):
         "governance:rollout:agreed",
         "A second person agreed to take a connection to its next stage.",
     )
-    GOVERNANCE_ROLLOUT_WITHDRAWN = (
-        "governance:rollout:withdrawn",
-        "The wish to take a connection to its next stage was taken back.",
-    )
+    GOVERNANCE_ROLLOUT_WITHDRAWN = ("governance:rollout:withdrawn", "The wish was taken back.")
     GOVERNANCE_ROLLOUT_PROMOTED = (
         "governance:rollout:promoted",
         "A connection went on to its next stage: more of what is approved is sent.",

@@ -160,6 +160,15 @@ class Intent(TenantOwned):
             raise TypeError("The state changes by advance() alone.")
         self._save(actor=actor, at=at, reason=reason, **changes)
 
+    def note_look(self, *, at: datetime) -> None:
+        """It was looked at and nothing about it changed: no history row is written."""
+        self.last_looked_at = at
+        self.skip_history_when_saving = True
+        try:
+            self.save(update_fields=["last_looked_at"])
+        finally:
+            del self.skip_history_when_saving
+
     def _save(self, *, actor: Actor, at: datetime, reason: str, **changes: object) -> None:
         for name, value in changes.items():
             setattr(self, name, value)

@@ -480,8 +480,7 @@ def _credential(name: str) -> tuple[str, dict[str, str]]:
 
 
 def check_credential(*, connection: EhrConnection) -> None:
-    """Raise AdapterMisconfigured unless the connection's key can be read; one that signs in to nothing
-    needs none."""
+    """Raise AdapterMisconfigured unless the connection's key, if it needs one, can be read."""
     if connection.token_url or connection.credential_ref:
         _credential(connection.credential_ref)
 

@@ -99,7 +99,7 @@ def _watch(intent_id: UUID, *, at: datetime) -> bool:
             _tell(subject, _Kind.MISSING, seen=(), at=at)
         elif entry is not None and not _is_ours_since(intent, entry.reference):
             _compare(subject, intent, entry, differs=bool(match.differences), at=at)
-        Intent.objects.filter(pk=intent.pk).update(last_looked_at=at)
+        intent.note_look(at=at)
     return True
 
 
