@@ -230,7 +230,7 @@ def _by_what_it_says(subject: Subject, *, at: datetime) -> tuple[FindResult, Mat
         alike = replace(capability, server_owned=(*capability.server_owned, "identifier"))
         plan = replace(subject.plan, find=FindMethod.MATCH)
         other = replace(subject, plan=plan, capability=alike)
-    found = _search(other, at=at)
+    found = search(other, at=at)
     match = _judge(other, found)
     return None if match.verdict in (Verdict.NONE, Verdict.COULD_NOT_LOOK) else (found, match)
 
