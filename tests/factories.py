@@ -50,7 +50,7 @@ R42 = {
 
 
 # Making a connection takes its time, so the others wait until a journey asks for them.
-_USUAL = ("generic", "epic")
+_USUAL = ("generic",)
 
 
 class Clinic:

@@ -137,6 +137,7 @@ class TestReading:
 
 class TestAProbe:
     def test_keeps_what_each_ehr_admits_and_tells_it_once(self, clinic):
+        clinic.connection("epic")
         assert gateway.probe_due(at=clinic.at) == 2
         found = clinic.connection()
         assert found.probed_at == clinic.at
