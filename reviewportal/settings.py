@@ -297,6 +297,10 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 AUDIT_WITNESS_FILE = Path(
     env.str("AUDIT_WITNESS_FILE", default=str(VAR_DIR / "witness" / "checkpoints.jsonl"))
 )
+# Where each machine writes down the attempts that it began: not in the database, and not in its folder.
+ATTEMPT_WITNESS_DIR = Path(
+    env.str("ATTEMPT_WITNESS_DIR", default=str(VAR_DIR / "witness"))
+).resolve()
 AUDIT_ORIGIN = env.str("AUDIT_ORIGIN", default="reviewportal.local/audit")
 
 # Scrapes of /metrics: from loopback, or with this bearer token.

@@ -98,6 +98,13 @@ def _witness_of_its_own(settings: Any, tmp_path: Path) -> None:
     settings.AUDIT_WITNESS_FILE = tmp_path / "witness" / "checkpoints.jsonl"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _witness_of_attempts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from django.conf import settings
+
+    settings.ATTEMPT_WITNESS_DIR = tmp_path_factory.mktemp("attempts")
+
+
 @pytest.fixture(autouse=True)
 def _loopback_only(request: pytest.FixtureRequest) -> Iterator[None]:
     from pytest_socket import enable_socket, socket_allow_hosts

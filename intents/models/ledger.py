@@ -334,6 +334,8 @@ class Tick(models.Model):
     # commits: nothing is sent before `hold_until`, so that every forgotten attempt has died out.
     timeline = models.BigIntegerField(null=True, blank=True)
     hold_until = models.BigIntegerField(default=0)
+    # Names this database and every copy of it, for what is kept about it elsewhere.
+    identity = models.UUIDField(default=uuid.uuid4, editable=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="tick_is_one_row")]
@@ -372,20 +374,30 @@ class Tick(models.Model):
         return cls.objects.filter(pk=1, value__lt=F("hold_until")).exists()
 
     @classmethod
-    def notice(cls, *, timeline: int, hold_for: int) -> int | None:
+    def identity_of_database(cls) -> uuid.UUID | None:
+        return cls.objects.filter(pk=1).values_list("identity", flat=True).first()
+
+    @classmethod
+    def hold_left(cls) -> int:
+        """For how many more ticks nothing is sent; 0 when sending is not held."""
+        clock = cls.objects.filter(pk=1).first()
+        return max(0, clock.hold_until - clock.value) if clock else 0
+
+    @classmethod
+    def notice(cls, *, timeline: int | None, hold_for: int, forced: bool = False) -> int | None:
         """Remember the database's timeline, in the caller's transaction.
 
-        When it is another one than before, hold all sending for `hold_for` ticks and return until
-        which tick; otherwise None.
+        When it is another one than before, or the hold is `forced`, hold all sending for `hold_for`
+        ticks and return until which tick; otherwise None.
         """
         cls.objects.get_or_create(pk=1)
         clock = cls.objects.select_for_update().get(pk=1)
-        if clock.timeline == timeline:
+        if clock.timeline == timeline and not forced:
             return None
-        failed_over = clock.timeline is not None
+        failed_over = forced or clock.timeline is not None
         clock.timeline = timeline
         if failed_over:
-            clock.hold_until = clock.value + hold_for
+            clock.hold_until = max(clock.hold_until, clock.value + hold_for)
         clock.save(update_fields=["timeline", "hold_until"])
         return clock.hold_until if failed_over else None
 

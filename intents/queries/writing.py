@@ -10,7 +10,7 @@ from django.db.models import Q
 from intents.governance import rollout, switches
 from intents.governance.models import EhrConnection, KillSwitch, Rollout, SwitchTarget, Tenant
 from intents.lifecycle import State
-from intents.models import Intent, OutboxEntry, Proposal
+from intents.models import Intent, OutboxEntry, Proposal, Tick
 from intents.queries import stages
 
 
@@ -136,6 +136,17 @@ def stage_notices(*, proposal: Proposal) -> list[str]:
     return [f"{proposal.connection} {_KEPT_BACK[code]}." for code in sorted(codes - {""})]
 
 
+HELD_AFTER_RESTORE = (
+    "The database was restored, or another server took it over. Nothing is sent for one quarantine; then each "
+    "change is looked for in the EHR before it is sent."
+)
+
+
+def restore_notices() -> list[str]:
+    """What everybody has to know while sending is held after a restore."""
+    return [HELD_AFTER_RESTORE] if Tick.is_sending_held() else []
+
+
 def why_waiting(*, intent: Intent, at: datetime) -> str:
     """Why an approved change is held back though its turn has come, as a sentence; "" if nothing does.
 
@@ -155,6 +166,8 @@ def why_waiting(*, intent: Intent, at: datetime) -> str:
         )
     if not (intent.connection.write_back_enabled and intent.tenant.write_back_enabled):
         return f"Writing to {intent.connection} is switched off by an administrator."
+    if Tick.is_sending_held():
+        return HELD_AFTER_RESTORE
     if stages.is_full_today(intent.connection, but=intent, at=at):
         return (
             f"{intent.connection} has been sent as many changes today as its stage allows. "

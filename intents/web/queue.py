@@ -404,6 +404,8 @@ def _empty(view: View, *, search: str) -> dict[str, str]:
 def stopped_notices(request: PortalRequest) -> list[dict[str, str]]:
     """One notice for each thing that is stopped; drafts can be reviewed all the same."""
     return [
+        {"title": "Sending is held.", "text": sentence} for sentence in writing.restore_notices()
+    ] + [
         {
             "title": f"Writing is stopped for {stop.what}.",
             "text": (

@@ -19,7 +19,7 @@ from intents.management.clinic import INSTALLATION
 from intents.models import Intent, OutboxEntry, Tick
 from intents.pipeline import dispatch, outbox
 from intents.pipeline.dispatch.exchange import Exchange
-from intents.pipeline.outbox import claiming
+from intents.pipeline.outbox import claiming, holding
 from tests.intents.delivery_fixtures import (
     UNDO,
     _disarmed,  # noqa: F401
@@ -362,9 +362,9 @@ def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_peop
     opaque = clinic.ready(vendor="epic", changes=[clinic.problem(vendor="epic")])
     moment = clinic.at + UNDO
     checkpoint(at=moment)
-    monkeypatch.setattr(claiming, "_timeline", lambda: 1)
+    monkeypatch.setattr(holding, "_timeline", lambda: 1)
     assert outbox.notice_failover(at=moment) is None
-    monkeypatch.setattr(claiming, "_timeline", lambda: 2)
+    monkeypatch.setattr(holding, "_timeline", lambda: 2)
     assert dispatch.drain(at=moment) == 0
     assert clinic.intent(findable).state == State.APPROVED
     held = clinic.intent(opaque)
@@ -404,7 +404,7 @@ def test_a_send_that_a_failover_forgot_is_found_by_the_search_before_sending(cli
 
 
 def test_postgresql_tells_its_timeline_and_sqlite_has_none():
-    timeline = claiming._timeline()
+    timeline = holding._timeline()
     assert (timeline is None) == (database.vendor != "postgresql")
     if timeline is not None:
         assert timeline >= 1

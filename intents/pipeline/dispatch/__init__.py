@@ -5,8 +5,8 @@
 apart from it, who made the change and who approved it.
 """
 
-from intents.pipeline.dispatch.draining import drain, drain_at_once
+from intents.pipeline.dispatch.draining import drain, drain_at_once, hold_as_restored
 from intents.pipeline.dispatch.provenance_filing import file_due
 from intents.pipeline.dispatch.sending import send
 
-__all__ = ["drain", "drain_at_once", "file_due", "send"]
+__all__ = ["drain", "drain_at_once", "file_due", "hold_as_restored", "send"]

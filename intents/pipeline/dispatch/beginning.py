@@ -103,6 +103,7 @@ def begin(claimed: Claimed, *, at: datetime) -> Begun | None:
             at=at,
         )
         fault_point("before_claim_commit")
+    outbox.witness_attempt(entry_id=claimed.entry_id, attempt_id=claimed.attempt_id)
     return begun
 
 

@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from time import monotonic
 
+from audit.actors import Actor
 from ehr_adapters.errors import AdapterMisconfigured, Unsupported
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import State
@@ -157,6 +158,13 @@ def _clock(at: datetime) -> Callable[[], datetime]:
     """The moment that was passed in, and the time that has passed since."""
     started = monotonic()
     return lambda: at + timedelta(seconds=monotonic() - started)
+
+
+def hold_as_restored(*, actor: Actor, at: datetime) -> timedelta:
+    """A person declares that the database was restored or taken over; how long sending is held."""
+    held_for = outbox.declare_restored(actor=actor, at=at)
+    _hold_what_no_search_finds(held_for=held_for, at=at)
+    return held_for
 
 
 def _hold_after_failover(*, at: datetime) -> None:

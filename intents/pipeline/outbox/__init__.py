@@ -1,7 +1,7 @@
 """What is approved and not yet sent: the database is the queue.
 
 `entries` puts changes in and takes them out, in the transaction of the decision; `claiming` gives one
-entry to one worker; `recording` writes what the delivery table decided; `waking` only wakes.
+entry to one worker; `holding` holds all sending after a restore; `recording` writes what the delivery table decided; `waking` only wakes.
 """
 
 from intents.pipeline.outbox.claiming import (
@@ -12,7 +12,6 @@ from intents.pipeline.outbox.claiming import (
     hold,
     is_lapsed,
     lapsed,
-    notice_failover,
     ticks,
 )
 from intents.pipeline.outbox.entries import (
@@ -25,6 +24,7 @@ from intents.pipeline.outbox.entries import (
     shard_key,
 )
 from intents.pipeline.outbox.evidence import stored_fields
+from intents.pipeline.outbox.holding import declare_restored, notice_failover, witness_attempt
 from intents.pipeline.outbox.recording import Facts, carry_out, delivery_of
 from intents.pipeline.outbox.waking import TASKS, heard_by, wake
 
@@ -39,6 +39,7 @@ __all__ = [
     "claim",
     "claim_some",
     "close",
+    "declare_restored",
     "delivery_of",
     "enqueue",
     "enqueue_again",
@@ -52,4 +53,5 @@ __all__ = [
     "stored_fields",
     "ticks",
     "wake",
+    "witness_attempt",
 ]

@@ -403,40 +403,6 @@ def _reported(intent: Intent, entry: OutboxEntry) -> set[str]:
     return refs
 
 
-# --- a database that took over --------------------------------------------------------------------
-
-
-def notice_failover(*, at: datetime) -> timedelta | None:
-    """Has another database server taken over? Then hold all sending for one quarantine.
-
-    A stand-by may have lost the last commits, so a change that reads APPROVED may have been sent.
-    After the hold, the search before sending finds it; every running quarantine starts again. Returns
-    how long the hold is, once, for the caller to hold for people what no search would find.
-    """
-    timeline = _timeline()
-    if timeline is None:
-        return None
-    longest = max((each.quarantine_seconds for each in EhrConnection.unscoped.all()), default=0)
-    with transaction.atomic():
-        hold_until = Tick.notice(timeline=timeline, hold_for=ticks(longest))
-        if hold_until is None:
-            return None
-        unknown = OutboxEntry.unscoped.filter(
-            closed_at__isnull=True,
-            intent__state=State.UNCERTAIN,
-            quarantine_until_tick__lt=hold_until,
-        )
-        for entry in unknown.order_by("pk"):
-            with tenant_context(entry.tenant_id):
-                OutboxEntry.lock(entry.pk).change(
-                    actor=_DISPATCHER,
-                    at=at,
-                    reason="database-restored",
-                    quarantine_until_tick=hold_until,
-                )
-    return timedelta(seconds=longest)
-
-
 def hold(intent_id: UUID, *, code: str, at: datetime) -> None:
     """Stop an approved change for a person, unless an attempt owns it. `code` is one of delivery's reasons."""
     with transaction.atomic():
@@ -447,12 +413,3 @@ def hold(intent_id: UUID, *, code: str, at: datetime) -> None:
         reason = words.reason(code)
         intent.advance(State.HELD, actor=_DISPATCHER, at=at, reason=reason)
         OutboxEntry.lock(entry.pk).close(actor=_DISPATCHER, at=at, reason=reason)
-
-
-def _timeline() -> int | None:
-    """The number of times that a stand-by has become this database; None where there is no such thing."""
-    if database.vendor != "postgresql":
-        return None
-    with database.cursor() as cursor:
-        cursor.execute("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
-        return int(cursor.fetchone()[0], 16)
