@@ -90,7 +90,8 @@ class Records(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._open = contextlib.ExitStack()
-        self.is_over = time.monotonic() > self.until
+        # A history that failed is played once more, to be printed.
+        self.is_over = time.monotonic() > self.until and not self.totals.first_failed
         if self.is_over:
             return
         self._open.enter_context(reproducible_chance(1))

@@ -36,6 +36,7 @@ from tests.simulation.records.wire import Wire
 from tests.simulation.records.world import World
 
 _UNKNOWN_ALARM = timedelta(minutes=15)
+_OURS = ("intents", "audit", "ehr_adapters")
 # Megabytes of sealed text hold five letters in a row by chance, whatever their case.
 _LONG_WORDS = tuple(word for word in CANARIES if len(word) > 6)
 _MAYBE_IN_CHART = (State.SUBMITTED, State.UNCERTAIN, State.ACCEPTED)
@@ -53,8 +54,12 @@ class _Commits(logging.Handler):
         self.transitions: list[tuple[object, Any]] = []
         self.events: list[tuple[object, AuditEvent]] = []
         self.lines: list[str] = []
+        # errors of the portal's own that it survived: no fault of an EHR may cause one
+        self.errors: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR and record.name.partition(".")[0] in _OURS:
+            self.errors.append(f"{record.getMessage()} ({vars(record).get('error', '')})")
         self.lines.append(f"{record.getMessage()} {vars(record)}")
 
     def saved(self, sender: type[models.Model], instance: Any, **_: Any) -> None:
@@ -84,7 +89,7 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
         post_save.connect(self._commits.saved)
-        loggers = [logging.getLogger(name) for name in ("", "intents", "audit", "ehr_adapters")]
+        loggers = [logging.getLogger(name) for name in ("", *_OURS)]
         levels = [logger.level for logger in loggers]
         loggers[0].addHandler(self._commits)
         for logger in loggers[1:]:
@@ -301,6 +306,7 @@ class Watch:
                 not any(word in line for word in CANARIES), "I10: a log line tells of the patient"
             )
         self._commits.lines.clear()
+        self._hold(not self._commits.errors, f"I4: {'; '.join(self._commits.errors)}")
 
     def stored_words(self) -> None:
         """No column of any table, and no sealed body of an event, holds a word about the patient."""

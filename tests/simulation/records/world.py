@@ -38,7 +38,7 @@ WRITE_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("search-lag", {"after_ms": 86_400_000}),
     ("outcome", {"status": 422, "code": "invalid"}),
     ("outcome", {"status": 403, "code": "forbidden"}),
-    ("timeout-after-commit", {"ms": 1500}),
+    ("timeout-after-commit", {"ms": 3500}),
 )
 READ_FAULTS = ("error-before-commit", "drop-before-commit", "rate-limited", "expired-token", "html-reply")  # fmt: skip
 PLACES = (
