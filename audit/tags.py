@@ -220,6 +220,7 @@ class AuditTag(StrEnum):
     )
     INTENT_DRIFT_SEEN = ("intent:drift:seen", "Saved again since; what was approved stands.")
     INTENT_CORRECTION_DRAFTED = ("intent:correction:drafted", "A draft to take it back was made.")
+    INTENT_WRITE_TAKEN = ("intent:write:taken", "A person took over what is to be done about it.")
     INTENT_SENDING_HELD = ("intent:sending:held", "Nothing is sent for one quarantine: a restore.")
     INTENT_HAND_DECLARED = (
         "intent:hand:declared",

@@ -75,6 +75,8 @@ class Intent(TenantOwned):
     finality = models.CharField(max_length=20, blank=True)
     resource_ref = models.CharField(max_length=200, blank=True)
     resource_version = models.CharField(max_length=100, blank=True)
+    # Who took over an outcome that needs a person; "" while it is with whoever approved
+    owner = models.CharField(max_length=200, blank=True)
     last_looked_at = models.DateTimeField(null=True, blank=True)
     state_changed_at = models.DateTimeField()
     created_at = models.DateTimeField()

@@ -176,7 +176,7 @@ def _row(intent: Intent) -> Row:
         intent=intent,
         trouble=_trouble(intent, discrepancies),
         since=discrepancy.opened_at if discrepancy else intent.state_changed_at,
-        owner=discrepancy.owner if discrepancy else _approver(intent),
+        owner=discrepancy.owner if discrepancy else intent.owner or _approver(intent),
         discrepancy=discrepancy,
         last_fact=facts[-1] if facts else None,
     )

@@ -85,6 +85,7 @@ urlpatterns = [
     path("worklist/", worklist.worklist_page, name="worklist"),
     path("worklist/differences/<uuid:discrepancy_id>/take/", worklist.take, name="take"),
     path("worklist/differences/<uuid:discrepancy_id>/resolve/", delivery.resolve, name="resolve"),
+    path("worklist/changes/<uuid:intent_id>/take/", worklist.take_change, name="take_change"),
     path("worklist/changes/<uuid:intent_id>/settle/", delivery.settle, name="settle"),
     path("worklist/changes/<uuid:intent_id>/resend/", delivery.resend, name="resend"),
     path("worklist/changes/<uuid:intent_id>/give-up/", delivery.give_up, name="give_up"),

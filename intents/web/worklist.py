@@ -18,7 +18,7 @@ from audit.tags import AuditTag
 from intents.governance.models import EhrConnection
 from intents.governance.roles import actor_of, may_operate
 from intents.lifecycle import State
-from intents.models import Discrepancy
+from intents.models import Discrepancy, Intent
 from intents.pipeline import reconciliation
 from intents.queries import worklist
 from intents.queries.status import Status, status_of
@@ -47,7 +47,7 @@ class Line:
     next_step: str
     owner: str
     takeable: bool
-    discrepancy_id: UUID | None
+    take_url: str
     age: str
     late: bool
 
@@ -135,11 +135,13 @@ def _line(request: PortalRequest, row: worklist.Row, *, phi: bool, at: datetime)
         next_step=next_step(row),
         owner=row.owner,
         takeable=bool(
-            row.discrepancy
-            and row.owner != request.membership.user.name
-            and may_operate(request.membership)
+            row.owner != request.membership.user.name and may_operate(request.membership)
         ),
-        discrepancy_id=row.discrepancy.pk if row.discrepancy else None,
+        take_url=(
+            reverse("take", args=[row.discrepancy.pk])
+            if row.discrepancy
+            else reverse("take_change", args=[intent.pk])
+        ),
         age=wording.duration(at - row.since),
         late=at - row.since > _TARGET.get(row.trouble, _OTHER_TARGET),
     )
@@ -173,6 +175,26 @@ def take(request: PortalRequest, discrepancy_id: UUID) -> HttpResponse:
             discrepancy_id=found.pk,
             member=request.membership,
             owner=request.membership.user.name,
+            at=timezone.now(),
+        )
+    except reconciliation.CannotSettle as refusal:
+        return overtaken(request, sentence=refusal.sentence, back=reverse("worklist"))
+    messages.success(request, "It is yours. Settle it on its delivery page.")
+    return redirect("worklist")
+
+
+@require_POST
+@page("settle")
+def take_change(request: PortalRequest, intent_id: UUID) -> HttpResponse:
+    """Become the owner of a change whose outcome is unknown, or that was not sent or refused."""
+    if not may_operate(request.membership):
+        raise PermissionDenied
+    found = get_object_or_404(Intent.objects, pk=intent_id)
+    try:
+        reconciliation.take_over(
+            intent_id=found.pk,
+            member=request.membership,
+            expected=request.POST.get("owner", ""),
             at=timezone.now(),
         )
     except reconciliation.CannotSettle as refusal:

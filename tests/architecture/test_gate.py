@@ -166,6 +166,7 @@ ROUTES: dict[str, For] = {
             "ask_release",
             "release_writing",
             "take_back",
+            "take_change",
             "ask_promotion",
             "agree_promotion",
             "withdraw_promotion",

@@ -30,6 +30,8 @@ _DISPATCHER = Actor.system(ActorKind.DISPATCHER)
 # So many of the last attempts are asked for; a longer file is cut to them.
 _ASKED = 20
 _LONGEST = 256_000
+# Found when a worker begins to drain, so that no attempt has to ask the database for it.
+_latest: dict[str, Path] = {}
 
 
 def notice_failover(*, at: datetime) -> timedelta | None:
@@ -113,7 +115,7 @@ def witness_attempt(*, entry_id: UUID, attempt_id: UUID) -> None:
     One line appended at once, so that several workers may. A file that cannot be written delays nobody:
     what is lost is a way to notice, not a safeguard of the write.
     """
-    place = _witness_file()
+    place = _latest.get("file") or _witness_file()
     if place is None:
         return
     try:
@@ -163,4 +165,7 @@ def _rewrite(place: Path, lines: list[str]) -> None:
 def _witness_file() -> Path | None:
     """The file of this database and its copies; None before its clock has ticked once."""
     identity = Tick.identity_of_database()
-    return settings.ATTEMPT_WITNESS_DIR / f"attempts-{identity}" if identity else None
+    if identity is None:
+        return None
+    _latest["file"] = place = settings.ATTEMPT_WITNESS_DIR / f"attempts-{identity}"
+    return place

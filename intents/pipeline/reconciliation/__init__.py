@@ -25,6 +25,7 @@ from intents.pipeline.reconciliation.settling import (
     operator_resend,
     operator_resolve,
     operator_settle,
+    take_over,
 )
 from intents.pipeline.reconciliation.sweeping import settle_due
 from intents.pipeline.reconciliation.watching import watch_due
@@ -50,5 +51,6 @@ __all__ = [
     "operator_settle",
     "settle",
     "settle_due",
+    "take_over",
     "watch_due",
 ]

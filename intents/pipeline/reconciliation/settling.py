@@ -12,7 +12,7 @@ from audit.actors import Actor, ActorKind
 from audit.tags import AuditTag
 from intents.governance import roles
 from intents.governance.models import Membership
-from intents.lifecycle import State
+from intents.lifecycle import RejectedBy, State
 from intents.models import Discrepancy, Intent, OutboxEntry, Tick, WriteLedgerEntry
 from intents.pipeline import outbox
 from intents.pipeline.delivery import words
@@ -195,6 +195,22 @@ def assign(
             raise NotSettleable("Somebody has settled this difference already.")
         discrepancy.assign(owner=owner, actor=actor, at=at)
     return discrepancy
+
+
+def take_over(*, intent_id: UUID | str, member: Membership, expected: str, at: datetime) -> Intent:
+    """Become the owner of a change that needs a person; `expected` is who had it on the page that was seen."""
+    actor = _operator_or_reviewer(member)
+    with transaction.atomic():
+        intent = Intent.lock(intent_id)
+        refused = intent.state == State.REJECTED and intent.rejected_by == RejectedBy.EHR
+        if intent.state not in (State.UNCERTAIN, State.FAILED) and not refused:
+            raise NotSettleable("This change does not wait for a person any more.")
+        if intent.owner not in ("", expected):
+            raise NotSettleable(f"{intent.owner} has it by now. Look again.")
+        before, name = intent.owner or expected, member.user.name
+        intent.change(actor=actor, at=at, reason="taken over", owner=name)
+        intent.note(tag=AuditTag.INTENT_WRITE_TAKEN, actor=actor, at=at, owner=name, before=before)
+    return intent
 
 
 def operator_resend(*, intent_id: UUID | str, operator: Membership, at: datetime) -> Intent:
