@@ -139,7 +139,7 @@ if DATABASE_POOL and DATABASES["default"]["ENGINE"].endswith("postgresql"):
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **DATABASES["default"].get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 30},
+            "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 60},
         },
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -122,6 +122,14 @@ def lock_with_all(*, intent_id: UUID, entry_id: UUID) -> tuple[Intent, OutboxEnt
     entry.intent = intent
     entry.connection = intent.connection
     intent.proposal.connection = intent.connection
+    # The same rows by other names need no further look.
+    screening = entry.screening
+    if screening.version.intent_id == intent.pk:
+        screening.version.intent = intent
+    if intent.current_screening_id == screening.pk:
+        intent.current_screening = screening
+    if intent.current_version_id == screening.version_id:
+        intent.current_version = screening.version
     return intent, entry
 
 

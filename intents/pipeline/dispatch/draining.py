@@ -89,10 +89,9 @@ class _Desk:
             while True:
                 self._gather(running)
                 free = min(threads - len(running), limit - taken)
-                moment = clock()
-                claimed = outbox.claim_some(at=moment, most=free) if free else []
+                claimed = outbox.claim_some(at=clock(), most=free) if free else []
                 for one in claimed:
-                    attempt = pool.submit(self._send, one, moment)
+                    attempt = pool.submit(self._send, one, clock)
                     running.add(attempt)
                     attempt.add_done_callback(self.events.put)
                 taken += len(claimed)
@@ -107,10 +106,11 @@ class _Desk:
             wait(running)
             self._wake()
 
-    def _send(self, claimed: Claimed, at: datetime) -> None:
+    def _send(self, claimed: Claimed, clock: Callable[[], datetime]) -> None:
         try:
             with outbox.heard_by(self._hear):
-                send(claimed=claimed, at=at)
+                # Now, not when it was claimed: the life of a token is counted from here.
+                send(claimed=claimed, at=clock())
         finally:
             gateway.let_go_of_database()
 

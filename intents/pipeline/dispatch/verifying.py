@@ -5,8 +5,9 @@ the rows with the hashes that the approval's audit event, itself under a signed 
 Nothing that this module relies on is taken on the word of a column that could have been changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import models
 
@@ -49,9 +50,14 @@ class Verified:
 def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     """The plan that was approved. Raises `EvidenceBroken` or `NotYetProven`; sends and writes nothing."""
     screening, decision = entry.screening, entry.decision
-    event = _approval_event(intent, entry)
+    events = list(AuditEvent.objects.filter(intent_id=str(intent.pk)))
+    leaves = {
+        leaf.event_id: leaf
+        for leaf in LogLeaf.objects.filter(event_id__in=[event.pk for event in events])
+    }
+    event = _approval_event(intent, entry, events=events)
     approvals = _approvals(intent, screening=screening, decision=decision)
-    _check_events(intent)
+    _check_events(events, leaves=leaves)
     _check_rows(event, rows=[*approvals, screening, screening.version])
     plan = _plan(screening)
     hashes = {plan.payload_hash(), screening.payload_hash, entry.payload_hash}
@@ -61,12 +67,12 @@ def verify(*, intent: Intent, entry: OutboxEntry) -> Verified:
     statements = tuple(
         _statement(intent, screening=screening, plan=plan, decision=each) for each in approvals
     )
-    _check_ledger(intent)
+    _check_ledger(intent, events=events)
     if not is_checkpointed(event.pk):
         if LogLeaf.objects.filter(event_id=event.pk).exists():
             raise EvidenceBroken("signed log")
         raise NotYetProven
-    _check_not_voided(intent, event)
+    _check_not_voided(event, events=events, leaves=leaves)
     return Verified(plan=plan, statements=statements)
 
 
@@ -78,14 +84,11 @@ def _plan(screening: Screening) -> WirePlan:
         raise EvidenceBroken("wire plan") from None
 
 
-def _approval_event(intent: Intent, entry: OutboxEntry) -> AuditEvent:
-    event = AuditEvent.objects.filter(pk=entry.approval_event_id).first()
-    if (
-        event is None
-        or event.tag not in APPROVALS
-        or event.intent_id != str(intent.pk)
-        or event.tenant_id != str(intent.tenant_id)
-    ):
+def _approval_event(
+    intent: Intent, entry: OutboxEntry, *, events: Sequence[AuditEvent]
+) -> AuditEvent:
+    event = next((each for each in events if each.pk == entry.approval_event_id), None)
+    if event is None or event.tag not in APPROVALS or event.tenant_id != str(intent.tenant_id):
         raise EvidenceBroken("approval event")
     return event
 
@@ -160,20 +163,15 @@ def _statement(
     return statement
 
 
-def _check_events(intent: Intent) -> None:
+def _check_events(events: Sequence[AuditEvent], *, leaves: Mapping[UUID, LogLeaf]) -> None:
     """The columns of this change's events still say what their leaves say, and the leaves what was logged.
 
     Everything below reads columns of events: rows and their hashes, tags, which change they are about.
     """
-    events = list(AuditEvent.objects.filter(intent_id=str(intent.pk)))
-    logged = dict(
-        LogLeaf.objects.filter(event_id__in=[event.pk for event in events]).values_list(
-            "event_id", "leaf_hash"
-        )
-    )
     for event in events:
         leaf_hash = merkle.leaf_hash(event.leaf.encode()).hex()
-        if leaf_text(event) != event.leaf or logged.get(event.pk, leaf_hash) != leaf_hash:
+        logged = leaves.get(event.pk)
+        if leaf_text(event) != event.leaf or (logged is not None and logged.leaf_hash != leaf_hash):
             raise EvidenceBroken("audit event")
 
 
@@ -186,7 +184,7 @@ def _check_rows(event: AuditEvent, *, rows: Iterable[models.Model]) -> None:
             raise EvidenceBroken(f"row of {place[0]}")
 
 
-def _check_ledger(intent: Intent) -> None:
+def _check_ledger(intent: Intent, *, events: Sequence[AuditEvent]) -> None:
     """No fact about earlier attempts was changed, added or taken away, and none is unsettled.
 
     Whether a change may be sent rests on the ledger: an attempt whose outcome is not known to be
@@ -194,10 +192,8 @@ def _check_ledger(intent: Intent) -> None:
     """
     table = WriteLedgerEntry._meta.db_table
     recorded: dict[str, str] = {}
-    for event_rows in AuditEvent.objects.filter(intent_id=str(intent.pk)).values_list(
-        "rows", flat=True
-    ):
-        recorded |= {row["id"]: row["sha256"] for row in event_rows if row["table"] == table}
+    for event in events:
+        recorded |= {row["id"]: row["sha256"] for row in event.rows if row["table"] == table}
     facts = list(WriteLedgerEntry.objects.filter(intent=intent).order_by("at", "step"))
     if {str(fact.pk) for fact in facts} != set(recorded):
         raise EvidenceBroken("write ledger: entries")
@@ -211,18 +207,18 @@ def _check_ledger(intent: Intent) -> None:
             raise EvidenceBroken("write ledger: an earlier attempt is not settled")
 
 
-def _check_not_voided(intent: Intent, approval: AuditEvent) -> None:
+def _check_not_voided(
+    approval: AuditEvent, *, events: Sequence[AuditEvent], leaves: Mapping[UUID, LogLeaf]
+) -> None:
     """Nothing took the approval back after it was given."""
-    leaf = LogLeaf.objects.get(event_id=approval.pk)
-    voiding = AuditEvent.objects.filter(
-        intent_id=str(intent.pk), tag__in=[tag.value for tag in VOIDS_APPROVAL]
-    ).values_list("pk", flat=True)
-    places = dict(
-        LogLeaf.objects.filter(event_id__in=list(voiding)).values_list("event_id", "index")
-    )
-    for event_id in voiding:
+    voids = {tag.value for tag in VOIDS_APPROVAL}
+    given = leaves.get(approval.pk)
+    if given is None:
+        raise NotYetProven  # it got its leaf just now: the next look knows all of them
+    for event in events:
         # An event without a leaf is younger than every one that has a leaf.
-        if places.get(event_id, leaf.index + 1) > leaf.index:
+        leaf = leaves.get(event.pk)
+        if event.tag in voids and (leaf is None or leaf.index > given.index):
             raise EvidenceBroken("approval was taken back")
 
 

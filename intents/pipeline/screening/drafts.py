@@ -115,6 +115,9 @@ def waiting_for(intent: Intent) -> list[Waiting]:
     others = (
         Intent.objects.filter(
             connection_id=intent.connection_id,
+            # Said of the draft too, so that the patient is found by index among however many.
+            proposal__tenant_id=intent.tenant_id,
+            proposal__connection_id=intent.connection_id,
             proposal__patient_ref=intent.proposal.patient_ref,
             change_kind=intent.change_kind,
         )
