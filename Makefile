@@ -8,13 +8,14 @@ export DEMO_PORT ?= 8000
 export DEMO_EHR_PORT ?= 8001
 export DEMO_DIR ?= var/demo
 
-.PHONY: help demo test check bench trace simulate setup setup-dev lock docs
+.PHONY: help demo test check bench trace simulate chaos setup setup-dev lock docs
 
 help:
 	@echo "make demo    a made-up clinic on http://127.0.0.1:$(DEMO_PORT)/"
 	@echo "make test    the whole suite, on SQLite and on PostgreSQL"
 	@echo "make check   ruff, mypy, import contracts, migrations, deploy check, generated docs"
 	@echo "make bench   the performance goals as ratios to a limit measured in the same run"
+	@echo "make chaos   real processes under faults: MINUTES=, BROKER=redis|rabbitmq|file, DATABASE=postgresql|sqlite, SEED="
 	@echo "make trace   docs/traceability.md and docs/fault-matrix.md from the tests' marks"
 
 .venv/bin/python:
@@ -51,6 +52,9 @@ trace: setup-dev
 
 simulate: setup-dev
 	@exec $(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000)
+
+chaos: setup-dev
+	@exec $(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --broker $(or $(BROKER),redis) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
 
 docs: setup-dev
 	@$(BIN)/python manage.py lifecycle_diagram --write docs/lifecycle.md
