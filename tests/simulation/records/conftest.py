@@ -28,7 +28,10 @@ def machine(
 
     def empty() -> None:
         TransactionTestCase()._fixture_teardown()  # type: ignore[attr-defined]  # Django's own, by its private name
-        settings.AUDIT_WITNESS_FILE = tmp_path / str(next(count)) / "checkpoints.jsonl"
+        folder = tmp_path / str(next(count))
+        settings.AUDIT_WITNESS_FILE = folder / "checkpoints.jsonl"
+        # Attempts of a history that was emptied would read as a database that has forgotten them.
+        settings.ATTEMPT_WITNESS_DIR = folder
         practice.reset(seed=True, everything=True, now=SESSION_START)
         # An EHR that does not know conditional creates: what is sent twice is there twice.
         practice.settings("generic", conditional_create="ignored")
