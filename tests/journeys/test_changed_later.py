@@ -5,6 +5,8 @@ import pytest
 from intents.lifecycle import State
 from intents.models import Discrepancy
 from intents.pipeline import reconciliation
+from tests.journeys.medicines import recorded
+from tests.journeys.test_one_of_three_refused_by_athena import ATHENA, SAID, vitals
 
 DOCUMENT = "DocumentReference"
 
@@ -137,3 +139,31 @@ def test_a_connection_that_wants_no_watching_is_left_in_peace(day):
     day.practice.lever("remove", vendor="generic", reference=day.intent(proposal).resource_ref)
     assert next_day(day) == 0
     assert kinds() == []
+
+
+@pytest.mark.req("001-26")
+def test_where_the_ehr_keeps_no_tag_equal_content_shows_the_double(day):
+    day.clinic.connection(ATHENA)
+    day.clinic.allow("system/Observation.c", vendor=ATHENA)
+    proposal = day.propose(vitals(day), vendor=ATHENA, sources=recorded(SAID))
+    day.desk("reyes").approve(proposal)
+    day.after_undo()
+    day.forward(minutes=20)
+    day.background()
+    assert day.state(proposal) == State.RECONCILED
+    assert next_day(day) == 1
+    assert kinds() == []
+    [twin] = [
+        {
+            key: value
+            for key, value in each["content"].items()
+            if key not in ("id", "meta") and not key.startswith("_")
+        }
+        for each in day.practice.resources(vendor=ATHENA, type="Observation")
+        if each["content"]["id"] == day.intent(proposal).resource_ref.partition("/")[2]
+    ]
+    day.practice.lever("add_resource", vendor=ATHENA, resource=twin)
+    assert next_day(day) == 1
+    assert kinds() == ["duplicate"]
+    assert "The chart holds this more than once." in day.desk("singh").open("/worklist/").text
+    assert len(day.writes(ATHENA)) == 1
