@@ -74,7 +74,7 @@ def ended(delivery: Delivery, **how: object) -> Decision:
         (errors.TokenUnavailable, State.APPROVED, Phase.NOT_SENT),
         (errors.TokenRejected, State.APPROVED, Phase.NOT_SENT),
         (errors.ContentRefused, State.REJECTED, Phase.REFUSED),
-        (errors.VersionConflict, State.HELD, Phase.REFUSED),
+        (errors.VersionConflict, State.UNCERTAIN, Phase.REFUSED),
         (errors.PatientMoved, State.HELD, Phase.REFUSED),
         (errors.NotPermitted, State.FAILED, Phase.REFUSED),
         (errors.Unsupported, State.FAILED, Phase.REFUSED),
@@ -176,8 +176,9 @@ def test_what_a_search_shows_decides(seen, maybe_sent, state, difference):
         assert (before.delivery.state, opened(before)) == (state, opened(decision))
 
 
-def test_a_version_conflict_with_our_own_lost_reply_is_accepted():
-    delivery = a_delivery(maybe_sent=True)
+def test_a_version_conflict_is_our_own_a_colleagues_or_unknown_by_what_the_search_shows():
+    """Also at the first attempt: a proxy that repeats a request answers with what its second copy met."""
+    delivery = a_delivery()
     ours = ended(delivery, error=errors.VersionConflict, on_wire=True, seen=Seen.OURS_EQUAL)
     assert ours.delivery.state == State.ACCEPTED
     blind = ended(delivery, error=errors.VersionConflict, on_wire=True, seen=Seen.COULD_NOT_LOOK)

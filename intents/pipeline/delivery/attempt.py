@@ -30,7 +30,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class StillMine:
-    """Does this attempt still own the row, and is every switch on? Answer: "", "lost", "switched-off"."""
+    """May it still be sent? Answer: "", or what `owning.last_look` says stands in the way."""
 
 
 @dataclass(frozen=True, slots=True)

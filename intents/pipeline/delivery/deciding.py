@@ -181,9 +181,9 @@ def _by_search(delivery: Delivery, event: AttemptEnded, rule: Ruling, ledger: Le
     found = _by_sight(delivery, event, seen)
     if found is not None:
         return replace(found, effects=(ledger, *found.effects))
-    if rule.to is None or (seen == Seen.COULD_NOT_LOOK and delivery.maybe_sent):
-        # The EHR says that it holds something we could not see, or this may be our own earlier
-        # write that changed the version.
+    if rule.to is None or seen == Seen.COULD_NOT_LOOK:
+        # The EHR says that it holds something we could not see, or it may be our own write that changed
+        # the version: an earlier one, or this one where something on the way sent it twice.
         return _unknown(delivery, ledger, "outcome-unknown", tick=event.tick)
     return _end(delivery, rule.to, ledger, rule.reason)
 
@@ -231,7 +231,7 @@ def _by_sight(delivery: Delivery, event: AttemptEnded, seen: Seen) -> Decision |
             return None
 
 
-_STOPPED_FOR_NOW = frozenset({"could-not-look", "switched-off"})
+_STOPPED_FOR_NOW = frozenset({"could-not-look", "switched-off", "approval-lapsed"})
 
 
 def _stopped(delivery: Delivery, event: AttemptEnded) -> Decision:
@@ -303,9 +303,11 @@ def _attested(delivery: Delivery, event: Attested) -> Decision:
         after = replace(delivery, state=State.RECONCILED)
         return Decision(after, (Ledger(Phase.ATTESTED, "equal"),), "attested-equal")
     _check_state(delivery, State.UNCERTAIN)
-    if event.there:
+    is_early = delivery.quarantine_until is None or event.tick < delivery.quarantine_until
+    if event.there and not (delivery.partial and is_early):
         return _accept(delivery, Phase.ATTESTED, "there", "attested-there", tick=event.tick)
-    if delivery.quarantine_until is None or event.tick < delivery.quarantine_until:
+    if is_early:
+        # Whoever completed by hand what is there in part might do what the EHR still has in its queue.
         raise TooEarly("The EHR may still be working on it; its absence proves nothing yet.")
     ledger = Ledger(Phase.ATTESTED, "absent")
     if not event.resend:

@@ -1,6 +1,6 @@
 """When to look into the chart again, and when to leave an EHR alone. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +8,13 @@ from ehr_adapters.capabilities import Finality, FindMethod
 from intents.lifecycle import State
 from intents.pipeline.delivery.records import Delivery
 from intents.pipeline.delivery.words import Phase
+
+# What nobody has settled by then is told to its owner; `DISCREPANCY_ALARM` for a difference.
+ALARMS: Mapping[State, tuple[str, timedelta]] = {
+    State.UNCERTAIN: ("outcome-unknown", timedelta(minutes=15)),
+    State.FAILED: ("not-sent", timedelta(hours=1)),
+}
+DISCREPANCY_ALARM = ("difference-open", timedelta(hours=24))
 
 _SOONEST_LOOK = timedelta(seconds=5)
 _UNCERTAIN_LOOK = timedelta(seconds=30)

@@ -79,6 +79,7 @@ REASONS: Mapping[str, str] = {
     "not-sent": "Nothing reached the EHR. It is sent again by itself.",
     "could-not-look": "The EHR could not be searched, so nothing was sent. It is tried again.",
     "switched-off": "Writing was stopped just before sending. Nothing was sent.",
+    "approval-lapsed": "The approval ran out just before sending. Nothing was sent.",
     "outcome-unknown": "It is not known whether the EHR wrote it. The portal looks before it sends again.",
     "attempt-lost": "The sending was interrupted. The portal looks before it sends again.",
     "half-sent": "Only a part of it is known to have been written. A person has to look.",

@@ -16,6 +16,7 @@ from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry, Tick
 from intents.pipeline import gateway, matching, outbox, screening
 from intents.pipeline.delivery import attempt as protocol
+from intents.pipeline.delivery import owning
 from intents.pipeline.delivery.faults import fault_point
 from intents.pipeline.delivery.words import Seen
 from intents.pipeline.dispatch import permitting
@@ -150,7 +151,7 @@ class Exchange:
         return Seen[self.match.verdict.name]
 
     def _still_mine(self) -> str:
-        """The last look before the socket: is it still allowed, does this attempt own the row, is writing on?
+        """The last look before the socket: may it still be written, is the row ours, is writing on?
 
         The rules take the longest to ask, so they come first: nothing but the socket follows the switches.
         Where the token lives longer than the connection is configured for, the end of the quarantine
@@ -164,13 +165,17 @@ class Exchange:
             pk=begun.intent.pk
         )
         entry = OutboxEntry.objects.get(pk=begun.entry.pk)
-        if intent.state != State.SUBMITTED or not self._owns(entry, at=at):
-            return "lost"
-        if is_switched_off(intent):
-            return "switched-off"
-        longest = max(
-            ((token.expires_at - at).total_seconds() for token in self.tokens), default=0.0
+        answer = owning.last_look(
+            state=State(intent.state),
+            mine=self._owns(entry, at=at),
+            is_switched_off=is_switched_off(intent),
+            approval_expires_at=intent.approval_expires_at,
+            at=at,
         )
+        if answer:
+            return answer
+        lives = [owning.TokenLife(each.expires_at, each.lifetime_seconds) for each in self.tokens]
+        longest = owning.longest_life(lives, at=at)
         if longest <= intent.connection.token_life_seconds:
             return ""
         bounds = intent.connection.processing_bound_seconds + intent.connection.index_lag_seconds

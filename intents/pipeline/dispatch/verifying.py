@@ -23,7 +23,7 @@ from intents.governance.encryption import CannotUnseal
 from intents.lifecycle import Tier
 from intents.models import Intent, OutboxEntry, ReviewDecision, Screening, WriteLedgerEntry
 from intents.pipeline import gateway, outbox, sealing
-from intents.pipeline.delivery.words import Phase
+from intents.pipeline.delivery.facts import Fact, unsettled
 from intents.pipeline.sealing import Seal, Statement, StatementForged
 
 
@@ -199,12 +199,8 @@ def _check_ledger(intent: Intent, *, events: Sequence[AuditEvent]) -> None:
         raise EvidenceBroken("write ledger: entries")
     if any(recorded[str(fact.pk)] != row_hash(fact) for fact in facts):
         raise EvidenceBroken("write ledger: content")
-    for attempt in {fact.attempt_id for fact in facts if fact.phase == Phase.SENT}:
-        known = {(fact.phase, fact.outcome) for fact in facts if fact.attempt_id == attempt}
-        phases = {phase for phase, _ in known}
-        settled = phases & {Phase.NOT_SENT, Phase.REFUSED, Phase.ABSENT}
-        if not settled and (Phase.ATTESTED, "absent") not in known:
-            raise EvidenceBroken("write ledger: an earlier attempt is not settled")
+    if unsettled(Fact(f.attempt_id, f.phase, f.outcome, f.entry_id) for f in facts):
+        raise EvidenceBroken("write ledger: an earlier attempt is not settled")
 
 
 def _check_not_voided(

@@ -14,6 +14,7 @@ from ehr_adapters.capabilities import Capability, Finality
 from intents.lifecycle import WRITTEN, RejectedBy, State
 from intents.models import Discrepancy, Intent, OutboxEntry, WriteLedgerEntry
 from intents.pipeline.delivery import words
+from intents.pipeline.delivery.facts import Fact, last_outcome, was_maybe_sent
 from intents.pipeline.delivery.records import (
     CloseEntry,
     Decision,
@@ -29,10 +30,6 @@ from intents.pipeline.outbox.claiming import ticks
 from intents.pipeline.outbox.waking import wake
 
 _RECONCILER = Actor.system(ActorKind.RECONCILER)
-# The facts that end an attempt, one way or the other.
-_ENDINGS = (Phase.ACKNOWLEDGED, Phase.REFUSED, Phase.NOT_SENT, Phase.UNKNOWN)
-
-
 _FACTS_OF_AN_ANSWER = (
     "request_hash",
     "vendor_code",
@@ -69,21 +66,12 @@ class Facts:
 
 def delivery_of(*, intent: Intent, entry: OutboxEntry, capability: Capability) -> Delivery:
     """The delivery as the rows have it. `capability` is what the connection admits today."""
-    facts = list(
-        WriteLedgerEntry.objects.filter(intent=intent)
+    facts = [
+        Fact(*row)
+        for row in WriteLedgerEntry.objects.filter(intent=intent)
         .order_by("at", "step")
         .values_list("attempt_id", "phase", "outcome", "entry_id")
-    )
-    harmless = {
-        attempt for attempt, phase, _, _ in facts if phase in (Phase.NOT_SENT, Phase.REFUSED)
-    }
-    maybe_sent = any(
-        (phase == Phase.SENT and attempt not in harmless and attempt != entry.attempt_id)
-        or phase in (Phase.UNKNOWN, Phase.ACKNOWLEDGED)
-        or (phase == Phase.STRAY and outcome == "acknowledged")
-        for attempt, phase, outcome, _ in facts
-    )
-    endings = [row for row in facts if row[1] in _ENDINGS and row[3] == entry.pk]
+    ]
     connection = intent.connection
     if intent.approval_expires_at is None:
         raise ValueError("An approved change has an end to its approval.")
@@ -97,11 +85,11 @@ def delivery_of(*, intent: Intent, entry: OutboxEntry, capability: Capability) -
         lag_ticks=ticks(connection.index_lag_seconds),
         attempts=entry.attempts,
         attempt_id=str(entry.attempt_id or ""),
-        maybe_sent=maybe_sent,
+        maybe_sent=was_maybe_sent(facts, present=entry.attempt_id),
         partial=Discrepancy.objects.filter(
             intent=intent, kind=Discrepancy.Kind.PARTIAL, resolved_at__isnull=True
         ).exists(),
-        last_outcome=endings[-1][2] if endings else "",
+        last_outcome=last_outcome(facts, entry_id=entry.pk),
         quarantine_until=entry.quarantine_until_tick,
     )
 

@@ -19,7 +19,7 @@ from intents.lifecycle import State
 from intents.models import Discrepancy, Intent, OutboxEntry, Tick
 from intents.pipeline import outbox
 from intents.pipeline.delivery.deciding import decide
-from intents.pipeline.delivery.looking import next_look
+from intents.pipeline.delivery.looking import ALARMS, DISCREPANCY_ALARM, next_look
 from intents.pipeline.delivery.records import LeaseLapsed, OutOfPlace
 from intents.pipeline.reconciliation.looking import confirm, settle, subject_of
 
@@ -27,10 +27,6 @@ logger = logging.getLogger(__name__)
 
 _SCHEDULER = Actor.system(ActorKind.SCHEDULER)
 _DAY = 86_400
-# An unknown outcome that nobody has settled by now is told to its owner.
-_ALARM = timedelta(minutes=15)
-_FAILED_ALARM = timedelta(hours=1)
-_DISCREPANCY_ALARM = timedelta(hours=24)
 
 
 def settle_due(*, at: datetime, limit: int = 100) -> int:
@@ -166,19 +162,23 @@ def _look(intent_id: UUID, state: State, *, at: datetime) -> bool:
 
 def _raise_alarms(*, at: datetime) -> None:
     """Tell once, in the log of events and in the log file, what has waited too long for a person."""
+    code, patience = DISCREPANCY_ALARM
     waiting = [
-        *_waiting(State.UNCERTAIN, code="outcome-unknown", before=at - _ALARM),
-        *_waiting(State.FAILED, code="not-sent", before=at - _FAILED_ALARM),
         *(
-            (tenant_id, intent_id, opened_at, "difference-open")
+            one
+            for state, (why, after) in ALARMS.items()
+            for one in _waiting(state, code=why, before=at - after)
+        ),
+        *(
+            (tenant_id, intent_id, opened_at, code)
             for tenant_id, intent_id, opened_at in Discrepancy.unscoped.filter(
-                resolved_at__isnull=True, opened_at__lte=at - _DISCREPANCY_ALARM
+                resolved_at__isnull=True, opened_at__lte=at - patience
             ).values_list("tenant_id", "intent_id", "opened_at")
         ),
     ]
-    for tenant_id, intent_id, since, code in waiting:
+    for tenant_id, intent_id, since, why in waiting:
         with tenant_context(tenant_id):
-            _alarm(intent_id, code=code, since=since, at=at)
+            _alarm(intent_id, code=why, since=since, at=at)
 
 
 def _waiting(
