@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Case, F, Max, Q, Value, When
 
 from audit.actors import Actor
@@ -323,6 +323,10 @@ class Discrepancy(TenantOwned):
         )
 
 
+# A tick comes at the earliest after this part of a period: messages do not arrive to the second.
+SHORTEST_TICK = 0.9
+
+
 class Tick(models.Model):
     """The portal's monotonic clock: a counter that the sweeper moves. Quarantines count ticks,
     so a jump of the wall clock can neither end nor prolong one."""
@@ -362,7 +366,7 @@ class Tick(models.Model):
             Q(pk=1)
             & (
                 Q(ticked_at__isnull=True)
-                | Q(ticked_at__lte=at - period * 0.9)
+                | Q(ticked_at__lte=at - period * SHORTEST_TICK)
                 | Q(ticked_at__gt=at)
             )
         ).update(value=F("value") + 1, ticked_at=at)
@@ -370,8 +374,42 @@ class Tick(models.Model):
 
     @classmethod
     def is_sending_held(cls) -> bool:
-        """True during the quarantine after a failover of the database."""
-        return cls.objects.filter(pk=1, value__lt=F("hold_until")).exists()
+        """True during the quarantine after a failover of the database, and until one is noticed."""
+        clock = cls.objects.filter(pk=1).values_list("value", "hold_until", "timeline").first()
+        if clock is None:
+            return False
+        value, hold_until, known = clock
+        return value < hold_until or cls._is_another_than(known)
+
+    @classmethod
+    def has_taken_over(cls) -> bool:
+        """True from a failover of the database until dispatch has noticed it (`notice`).
+
+        What was written last may be forgotten, so that nothing follows from what is not recorded.
+        """
+        return cls._is_another_than(cls._known_timeline())
+
+    @classmethod
+    def _is_another_than(cls, known: int | None) -> bool:
+        return known is not None and cls.timeline_now() not in (None, known)
+
+    @classmethod
+    def is_noticed(cls, timeline: int) -> bool:
+        """True when `notice` would find nothing new in it: asked without a lock."""
+        return cls._known_timeline() == timeline
+
+    @classmethod
+    def _known_timeline(cls) -> int | None:
+        return cls.objects.filter(pk=1).values_list("timeline", flat=True).first()
+
+    @staticmethod
+    def timeline_now() -> int | None:
+        """How often a stand-by has become this database; None where there is no such thing."""
+        if connection.vendor != "postgresql":
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+            return int(cursor.fetchone()[0], 16)
 
     @classmethod
     def identity_of_database(cls) -> uuid.UUID | None:

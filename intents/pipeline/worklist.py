@@ -24,6 +24,7 @@ from intents.models import (
     Proposal,
     ReviewDecision,
     Screening,
+    Tick,
 )
 from intents.queries import queue
 
@@ -365,6 +366,9 @@ def _expire(intent_id: UUID, *, at: datetime) -> bool:
             return True
         lapsed = intent.approval_expires_at is not None and intent.approval_expires_at <= at
         if intent.state not in (State.APPROVED, State.FAILED) or not lapsed:
+            return False
+        if Tick.has_taken_over():
+            # Nothing may be said of what was not sent until it is known what was forgotten.
             return False
         entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
         if entry is not None:

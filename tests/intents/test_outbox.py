@@ -17,9 +17,10 @@ from intents.governance.models import KillSwitch
 from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
 from intents.models import Intent, OutboxEntry, Tick
-from intents.pipeline import dispatch, outbox
+from intents.pipeline import dispatch, outbox, review, worklist
+from intents.pipeline.delivery import faults
 from intents.pipeline.dispatch.exchange import Exchange
-from intents.pipeline.outbox import claiming, holding
+from intents.pipeline.outbox import claiming
 from tests.intents.delivery_fixtures import (
     UNDO,
     _disarmed,  # noqa: F401
@@ -362,9 +363,9 @@ def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_peop
     opaque = clinic.ready(vendor="epic", changes=[clinic.problem(vendor="epic")])
     moment = clinic.at + UNDO
     checkpoint(at=moment)
-    monkeypatch.setattr(holding, "_timeline", lambda: 1)
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 1)
     assert outbox.notice_failover(at=moment) is None
-    monkeypatch.setattr(holding, "_timeline", lambda: 2)
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 2)
     assert dispatch.drain(at=moment) == 0
     assert clinic.intent(findable).state == State.APPROVED
     held = clinic.intent(opaque)
@@ -373,6 +374,79 @@ def test_a_failover_holds_all_sending_for_one_quarantine_and_the_opaque_for_peop
     Tick.advance(at=moment, by=100)
     assert dispatch.drain(at=moment) == 1
     assert clinic.intent(findable).state == State.ACCEPTED
+
+
+def taken_over(monkeypatch, *, at) -> None:
+    """The timeline of the database is known, and then another one."""
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 1)
+    outbox.notice_failover(at=at)
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 2)
+
+
+@pytest.mark.fault("failover")
+def test_a_failover_in_the_middle_of_a_drain_stops_the_next_claim(clinic, monkeypatch):
+    first, second = clinic.ready(patient="P1"), clinic.ready(patient="P3")
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 1)
+    outbox.notice_failover(at=moment)
+    # The first worker that stands just before its socket sees it happen; the change after it waits.
+    faults.arm(
+        "after_send",
+        lambda: monkeypatch.setattr(Tick, "timeline_now", lambda: 2),
+    )
+    assert dispatch.drain(at=moment) == 1
+    states = sorted(clinic.intent(one).state for one in (first, second))
+    assert states == [State.ACCEPTED, State.APPROVED]
+    assert dispatch.drain(at=moment) == 0, "held for one quarantine"
+
+
+@pytest.mark.fault("failover")
+def test_after_a_failover_what_no_search_finds_is_held_whether_leased_or_not_due(
+    clinic, monkeypatch
+):
+    opaque = clinic.ready(vendor="epic", changes=[clinic.problem(vendor="epic")])
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    assert outbox.claim(at=moment) is not None
+    taken_over(monkeypatch, at=moment)
+    dispatch.drain(at=moment - timedelta(minutes=5))  # by a clock that was set back
+    held = clinic.intent(opaque)
+    assert (held.state, held.reason.split(":")[0]) == (State.HELD, "database-restored")
+
+
+@pytest.mark.fault("failover")
+def test_an_approval_does_not_run_out_before_it_is_known_what_the_database_forgot(
+    clinic, monkeypatch
+):
+    proposal = clinic.ready()
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    taken_over(monkeypatch, at=moment)
+    later = clinic.intent(proposal).approval_expires_at
+    assert worklist.expire_due(at=later) == 0
+    dispatch.drain(at=later)
+    assert clinic.intent(proposal).state == State.HELD, "whether it was sent is a person's question"
+
+
+@pytest.mark.fault("failover")
+def test_nobody_recalls_what_may_have_been_sent_before_a_failover(clinic, monkeypatch):
+    proposal = clinic.ready()
+    moment = clinic.at + UNDO
+    checkpoint(at=moment)
+    taken_over(monkeypatch, at=moment)
+    recall = {
+        "intent_id": clinic.intent(proposal).pk,
+        "member": clinic.person("ansah"),
+        "reason_code": "not-wanted",
+    }
+    with pytest.raises(review.TooLateToUndo):
+        review.recall(**recall, at=moment)
+    dispatch.drain(at=moment)
+    with pytest.raises(review.TooLateToUndo):
+        review.recall(**recall, at=moment)
+    Tick.advance(at=moment, by=1000)
+    assert review.recall(**recall, at=moment).state == State.CANCELLED
 
 
 @pytest.mark.fault("failover")
@@ -398,13 +472,16 @@ def test_a_send_that_a_failover_forgot_is_found_by_the_search_before_sending(cli
     OutboxEntry.objects.filter(intent=intent).update(
         closed_at=None, attempt_id=None, attempts=0, quarantine_until_tick=None
     )
+    # Where the clock has ticked, the witness outside the database tells, and all sending is held first.
+    dispatch.drain(at=moment + timedelta(seconds=60))
+    Tick.advance(at=moment, by=1000)
     dispatch.drain(at=moment + timedelta(seconds=60))
     assert clinic.intent(proposal).state == State.ACCEPTED
     assert (len(posts(clinic)), tags_held(clinic)) == (1, 1)
 
 
 def test_postgresql_tells_its_timeline_and_sqlite_has_none():
-    timeline = holding._timeline()
+    timeline = Tick.timeline_now()
     assert (timeline is None) == (database.vendor != "postgresql")
     if timeline is not None:
         assert timeline >= 1

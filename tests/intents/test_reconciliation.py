@@ -1,7 +1,7 @@
 """What really happened: settled by evidence, confirmed by reading back, and the rest by people."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from audit import integrity
 from intents.governance.history import stamp
 from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
-from intents.models import Discrepancy, Intent, WriteLedgerEntry
+from intents.models import Discrepancy, Intent, Tick, WriteLedgerEntry
 from intents.pipeline import dispatch, outbox, reconciliation, review
 from intents.pipeline.delivery import faults
 from intents.pipeline.reconciliation import looking
@@ -260,6 +260,26 @@ def test_two_entries_with_our_mark_are_a_duplicate_for_a_person(clinic):
     assert len(posts(clinic)) == 1
 
 
+@pytest.mark.fault("failover")
+def test_absence_proves_nothing_between_a_failover_and_its_being_noticed(clinic, monkeypatch):
+    proposal = clinic.ready()
+    clinic.practice.fault(
+        "error-before-commit", vendor="generic", method="POST", path="DocumentReference"
+    )
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 1)
+    moment = past_quarantine(at=send(clinic))
+    intent = clinic.intent(proposal)
+    assert intent.state == State.UNCERTAIN
+    monkeypatch.setattr(Tick, "timeline_now", lambda: 2)
+    assert reconciliation.settle(intent_id=intent.pk, at=moment).state == State.UNCERTAIN
+    with pytest.raises(reconciliation.StillInQuarantine):
+        settle(clinic, intent, found=False, at=moment)
+    dispatch.drain(at=moment)  # which notices, and lets the quarantine begin again
+    assert reconciliation.settle(intent_id=intent.pk, at=moment).state == State.UNCERTAIN
+    moment = past_quarantine(at=moment)
+    assert reconciliation.settle(intent_id=intent.pk, at=moment).state == State.APPROVED
+
+
 # --- people ---------------------------------------------------------------------------------------------
 
 
@@ -455,7 +475,17 @@ def test_the_log_of_an_eventful_day_verifies(clinic):
     assert report.holds, report.first
 
 
-def test_ticks_round_up_and_leave_room_for_the_one_in_progress(settings):
+def test_ticks_are_counted_as_short_as_they_can_come_and_leave_room_for_the_one_in_progress(
+    settings,
+):
     settings.TICK_SECONDS = 2.0
-    assert outbox.ticks(20) == 11
-    assert outbox.ticks(21) == 12
+    assert outbox.ticks(18) == 11
+    assert outbox.ticks(18.1) == 12
+    moment = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    began = Tick.beat(at=moment, period=timedelta(seconds=2))
+    end = began + outbox.ticks(60)
+    waited = 0.0
+    while Tick.now() < end:  # messages that come as early as they are taken
+        waited += 1.8
+        Tick.beat(at=moment + timedelta(seconds=waited), period=timedelta(seconds=2))
+    assert waited >= 60

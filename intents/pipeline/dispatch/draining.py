@@ -14,6 +14,7 @@ from intents.governance.tenancy import tenant_context
 from intents.lifecycle import State
 from intents.models import Intent, OutboxEntry
 from intents.pipeline import gateway, outbox
+from intents.pipeline.delivery import owning
 from intents.pipeline.dispatch.sending import send
 from intents.pipeline.outbox import Claimed
 
@@ -30,7 +31,7 @@ def drain(*, at: datetime, limit: int = 100) -> int:
     return to its queue. Must not be called inside a transaction.
     """
     clock = _clock(at)
-    _hold_after_failover(at=at)
+    _notice_failover(at=at)
     taken = 0
     while taken < limit:
         moment = clock()
@@ -85,7 +86,7 @@ class _Desk:
         taken = 0
         has_called = False
         try:
-            _hold_after_failover(at=clock())
+            _notice_failover(at=clock())
             while True:
                 self._gather(running)
                 free = min(threads - len(running), limit - taken)
@@ -162,15 +163,11 @@ def _clock(at: datetime) -> Callable[[], datetime]:
 
 def hold_as_restored(*, actor: Actor, at: datetime) -> timedelta:
     """A person declares that the database was restored or taken over; how long sending is held."""
-    held_for = outbox.declare_restored(actor=actor, at=at)
-    _hold_what_no_search_finds(held_for=held_for, at=at)
-    return held_for
+    return outbox.declare_restored(actor=actor, at=at, beside=_hold_what_no_search_finds)
 
 
-def _hold_after_failover(*, at: datetime) -> None:
-    held_for = outbox.notice_failover(at=at)
-    if held_for is not None:
-        _hold_what_no_search_finds(held_for=held_for, at=at)
+def _notice_failover(*, at: datetime) -> None:
+    outbox.notice_failover(at=at, beside=_hold_what_no_search_finds)
 
 
 # An approval that ends sooner than this after a hold might lapse before the search before sending has
@@ -178,17 +175,16 @@ def _hold_after_failover(*, at: datetime) -> None:
 _SEARCH_TIME = timedelta(hours=1)
 
 
-def _hold_what_no_search_finds(*, held_for: timedelta, at: datetime) -> None:
+def _hold_what_no_search_finds(held_for: timedelta, at: datetime) -> None:
     """After a failover: a change that may have been sent, and that nobody could find again, is a person's."""
-    waiting = OutboxEntry.unscoped.filter(
-        closed_at__isnull=True, intent__state=State.APPROVED, not_before__lte=at
-    )
+    # Also what is not due yet: the wall clock may have been set back since it was sent.
+    waiting = OutboxEntry.unscoped.filter(closed_at__isnull=True, intent__state=State.APPROVED)
     for tenant_id, intent_id in list(waiting.order_by("pk").values_list("tenant_id", "intent_id")):
         with tenant_context(tenant_id):
             intent = Intent.objects.select_related("connection").get(pk=intent_id)
             expires = intent.approval_expires_at
             if not _is_findable(intent) or (expires and expires < at + held_for + _SEARCH_TIME):
-                outbox.hold(intent_id, code="database-restored", at=at)
+                outbox.hold(intent_id, code="database-restored", at=at, even_leased=True)
 
 
 def _is_findable(intent: Intent) -> bool:
@@ -200,4 +196,4 @@ def _is_findable(intent: Intent) -> bool:
         )
     except (Unsupported, AdapterMisconfigured):
         return False
-    return capability.find.miss_proves and capability.retry.may_resend
+    return owning.is_findable(retry=capability.retry, find=capability.find)

@@ -5,11 +5,10 @@ by it. Whatever forbids sending is looked at here, so that nobody leases in vain
 by dispatch, which trusts nothing of this.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
@@ -25,14 +24,14 @@ from intents.governance.models import EhrConnection
 from intents.governance.tenancy import tenant_context
 from intents.lifecycle import WRITTEN, State
 from intents.models import Intent, OutboxEntry, Tick, WriteLedgerEntry
-from intents.pipeline.delivery import words
+from intents.models.ledger import SHORTEST_TICK
+from intents.pipeline.delivery import owning, words
 from intents.pipeline.delivery.looking import BREAKER_AFTER, Answer, breaker_opens_until
+from intents.pipeline.delivery.owning import LEASE
 from intents.pipeline.delivery.words import Phase
 from intents.pipeline.outbox.waking import wake
 from intents.queries import stages
 
-# Longer than every deadline of one attempt together; a worker that needs longer has lost its row.
-LEASE = timedelta(seconds=120)
 _CHUNK = 50
 _MOST = 1000
 _DISPATCHER = Actor.system(ActorKind.DISPATCHER)
@@ -49,14 +48,13 @@ class Claimed:
 
 
 def ticks(seconds: float) -> int:
-    """So many seconds in ticks of the portal's clock, rounded up, and one for the tick in progress."""
-    return math.ceil(seconds / settings.TICK_SECONDS) + 1
+    """So many seconds in ticks of the portal's clock, by the shortest tick that it ever makes."""
+    return owning.ticks_of(seconds, shortest=settings.TICK_SECONDS * SHORTEST_TICK)
 
 
 def is_lapsed(entry: OutboxEntry, *, at: datetime) -> bool:
-    """Nobody holds a valid lease on the entry. A lease that ends later than one can was given by a
-    clock that has been set back since, and is void."""
-    return entry.lease_until is None or not at < entry.lease_until <= at + LEASE
+    """Nobody holds a valid lease on the entry."""
+    return owning.is_lapsed(entry.lease_until, at=at)
 
 
 def lapsed(*, at: datetime) -> Q:
@@ -403,12 +401,17 @@ def _reported(intent: Intent, entry: OutboxEntry) -> set[str]:
     return refs
 
 
-def hold(intent_id: UUID, *, code: str, at: datetime) -> None:
-    """Stop an approved change for a person, unless an attempt owns it. `code` is one of delivery's reasons."""
+def hold(intent_id: UUID, *, code: str, at: datetime, even_leased: bool = False) -> None:
+    """Stop an approved change for a person. `code` is one of delivery's reasons.
+
+    Unless an attempt owns it; with `even_leased` also then: that attempt will find that it may not begin.
+    """
     with transaction.atomic():
         intent = Intent.lock(intent_id)
         entry = OutboxEntry.objects.filter(intent=intent, closed_at__isnull=True).first()
-        if intent.state != State.APPROVED or entry is None or not is_lapsed(entry, at=at):
+        if intent.state != State.APPROVED or entry is None:
+            return
+        if not even_leased and not is_lapsed(entry, at=at):
             return
         reason = words.reason(code)
         intent.advance(State.HELD, actor=_DISPATCHER, at=at, reason=reason)

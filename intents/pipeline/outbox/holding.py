@@ -7,12 +7,12 @@ What neither can tell (a copy on another machine) a person declares.
 
 import logging
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection as database
 from django.db import transaction
 
 from audit.actors import Actor, ActorKind
@@ -34,13 +34,18 @@ _LONGEST = 256_000
 _latest: dict[str, Path] = {}
 
 
-def notice_failover(*, at: datetime) -> timedelta | None:
+# What is done together with the hold or not at all: how long it is, and the moment.
+Beside = Callable[[timedelta, datetime], None]
+
+
+def notice_failover(*, at: datetime, beside: Beside | None = None) -> timedelta | None:
     """Has another database server taken over, or were commits lost? Then hold all sending.
 
-    Returns how long the hold is, once, for the caller to hold for people what no search would find.
+    Returns how long the hold is, once. `beside` holds for people what no search would find, in the same
+    transaction: a hold without its exceptions would end with them sent a second time.
     """
-    timeline, forgotten = _timeline(), _has_forgotten()
-    if timeline is None and not forgotten:
+    timeline, forgotten = Tick.timeline_now(), _has_forgotten()
+    if not forgotten and (timeline is None or Tick.is_noticed(timeline)):
         return None
     return _hold_all(
         timeline=timeline,
@@ -48,19 +53,33 @@ def notice_failover(*, at: datetime) -> timedelta | None:
         cause="commits-lost" if forgotten else "timeline-changed",
         actor=_DISPATCHER,
         at=at,
+        beside=beside,
     )
 
 
-def declare_restored(*, actor: Actor, at: datetime) -> timedelta:
+def declare_restored(*, actor: Actor, at: datetime, beside: Beside | None = None) -> timedelta:
     """A person says that the database was restored or taken over: hold all sending as if it had been noticed."""
-    held_for = _hold_all(timeline=_timeline(), forced=True, cause="declared", actor=actor, at=at)
+    held_for = _hold_all(
+        timeline=Tick.timeline_now(),
+        forced=True,
+        cause="declared",
+        actor=actor,
+        at=at,
+        beside=beside,
+    )
     if held_for is None:
         raise RuntimeError("A hold that is asked for is made.")
     return held_for
 
 
 def _hold_all(
-    *, timeline: int | None, forced: bool, cause: str, actor: Actor, at: datetime
+    *,
+    timeline: int | None,
+    forced: bool,
+    cause: str,
+    actor: Actor,
+    at: datetime,
+    beside: Beside | None,
 ) -> timedelta | None:
     """Hold sending for the longest quarantine, and let every running one begin again."""
     longest = max((each.quarantine_seconds for each in EhrConnection.unscoped.all()), default=0)
@@ -89,21 +108,14 @@ def _hold_all(
                 tenant_id=str(tenant_id),
                 body={"cause": cause, "until_tick": hold_until},
             )
+        if beside is not None:
+            beside(timedelta(seconds=longest), at)
     _start_witness_anew()
     logger.critical(
         "the database was restored or taken over; nothing is sent for one quarantine",
         extra={"cause": cause, "until_tick": hold_until},
     )
     return timedelta(seconds=longest)
-
-
-def _timeline() -> int | None:
-    """The number of times that a stand-by has become this database; None where there is no such thing."""
-    if database.vendor != "postgresql":
-        return None
-    with database.cursor() as cursor:
-        cursor.execute("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
-        return int(cursor.fetchone()[0], 16)
 
 
 # --- the witness outside the database ----------------------------------------------------------------

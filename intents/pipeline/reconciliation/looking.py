@@ -400,7 +400,7 @@ def _write(subject: Subject, event: Event, match: Match, *, at: datetime, tick: 
             or intent.state_changed_at != subject.intent.state_changed_at
             or entry.attempt_id != subject.entry.attempt_id
         )
-        if moved_on:
+        if moved_on or Tick.has_taken_over():
             return intent
         delivery = outbox.delivery_of(intent=intent, entry=entry, capability=subject.capability)
         try:

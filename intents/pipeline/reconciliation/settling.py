@@ -115,6 +115,8 @@ def operator_settle(
             raise NotSettleable("The outcome of this change is not open any more.")
         if confirming and _open(intent).exists():
             raise DiscrepancyOpen("The EHR's entry differs. Settle the difference instead.")
+        if not found and Tick.has_taken_over():
+            raise StillInQuarantine("The database was restored a moment ago. Look again later.")
         tick = Tick.now()
         delivery = outbox.delivery_of(intent=intent, entry=entry, capability=subject.capability)
         try:

@@ -11,7 +11,7 @@ from audit.tags import AuditTag
 from intents.governance import roles
 from intents.governance.models import Membership
 from intents.lifecycle import Lane, State, Tier
-from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision
+from intents.models import Intent, OutboxEntry, Proposal, ReviewDecision, Tick
 from intents.pipeline import outbox, screening, worklist
 from intents.pipeline.review.locking import check_may_decide, check_reviewer, chosen, lock_draft
 from intents.pipeline.review.refusals import (
@@ -87,11 +87,14 @@ def _screen_again(intent: Intent, *, at: datetime) -> Intent:
 
 
 def recall(*, intent_id: UUID | str, member: Membership, reason_code: str, at: datetime) -> Intent:
-    """End an approved change for good, as long as no attempt to send it has begun."""
+    """End an approved change for good, as long as no attempt to send it has begun.
+
+    Not while sending is held after a failover of the database: an attempt that had begun may have been forgotten.
+    """
     with transaction.atomic(durable=True):
         intent = _lock_one(intent_id)
         _check_decider_or_compliance(member, proposal=intent.proposal, at=at)
-        if intent.state != State.APPROVED:
+        if intent.state != State.APPROVED or Tick.is_sending_held():
             raise TooLateToUndo
         actor = roles.actor_of(member)
         outbox.close(intent=intent, actor=actor, at=at, reason=reason_code)
