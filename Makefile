@@ -15,6 +15,7 @@ help:
 	@echo "make test    the whole suite, on SQLite and on PostgreSQL"
 	@echo "make check   ruff, mypy, import contracts, migrations, deploy check, generated docs"
 	@echo "make bench   the performance goals as ratios to a limit measured in the same run"
+	@echo "make simulate seeded histories of the decision core: HISTORIES=, SEED="
 	@echo "make chaos   real processes under faults: MINUTES=, BROKER=redis|rabbitmq|file, DATABASE=postgresql|sqlite, SEED="
 	@echo "make trace   docs/traceability.md and docs/fault-matrix.md from the tests' marks"
 
@@ -51,7 +52,7 @@ trace: setup-dev
 	@exec $(BIN)/python -m tests.traceability
 
 simulate: setup-dev
-	@exec $(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000)
+	@exec $(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000) --seed $(or $(SEED),0)
 
 chaos: setup-dev
 	@exec $(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --broker $(or $(BROKER),redis) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
