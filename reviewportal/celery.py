@@ -5,11 +5,15 @@ import os
 from celery import Celery
 from celery.signals import worker_init
 from kombu import transport
+from kombu.transport import redis
 
 from reviewportal import sweeping
 
 # `filesystem://` means the broker whose messages appear whole.
 transport.TRANSPORT_ALIASES["filesystem"] = "reviewportal.filebroker:Transport"
+# Wake-ups that were fetched and not begun when Redis went away need not go back: the sweep makes up for them.
+# kombu would try, over the connection that is gone, and the worker would end on that.
+redis.Channel.do_restore = False
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewportal.settings")
 # Celery's own run of the system checks forgets what it finds; `refuse_to_work` runs them instead.
