@@ -16,10 +16,12 @@ def main() -> int:
     # Durable commits: what is measured is what production promises.
     os.environ["SQLITE_SYNCHRONOUS"] = "FULL"
     django.setup()
-    from tests.bench import fhir_check, intake
+    from tests.bench import dispatch, fhir_check, intake
 
     rounds = int(os.environ.get("BENCH_ROUNDS", str(_ROUNDS)))
-    results = [*fhir_check.run(rounds=rounds), *intake.run(rounds=rounds)]
+    every = {"fhir_check": fhir_check, "intake": intake, "dispatch": dispatch}
+    chosen = sys.argv[1:] or list(every)
+    results = [result for name in chosen for result in every[name].run(rounds=rounds)]
     for result in results:
         print("\n".join(result.lines()), flush=True)
     path = ROOT / "var" / "bench.json"

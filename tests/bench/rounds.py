@@ -2,7 +2,8 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 NOISE = 2.0  # the limit itself moving by more than this between rounds says nothing about us
 
@@ -27,6 +28,8 @@ class Result:
     at_most: bool
     rounds: tuple[Round, ...]
     remark: str = ""
+    # Where the limit is a fixed bound: what told in each round how busy the machine was.
+    gauge: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -34,7 +37,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        limits = [r.limit for r in self.rounds]
+        limits = list(self.gauge) or [r.limit for r in self.rounds]
         if max(limits) > NOISE * min(limits):
             return "too noisy"
         if self.goal is None:
@@ -46,6 +49,10 @@ class Result:
         sign = "<=" if self.at_most else ">="
         wanted = f"goal {sign} {self.goal:g}" if self.goal is not None else "printed beside"
         out = [f"{self.name}: {self.ratio:.2f} ({wanted}), {self.verdict}"]
+        ratios = [r.ratio for r in self.rounds]
+        out.append(
+            f"  median of {len(ratios)} rounds, spread {min(ratios):.2f} to {max(ratios):.2f}"
+        )
         out += [
             f"  round {n}: limit {r.limit:,.1f} {self.unit}, ours {r.ours:,.1f} {self.unit}, ratio {r.ratio:.2f}"
             for n, r in enumerate(self.rounds, start=1)
@@ -56,6 +63,14 @@ class Result:
 
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "ratio": self.ratio, "verdict": self.verdict}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Self:
+        """As `as_json` said it, in another process."""
+        columns = {f.name: found[f.name] for f in fields(cls)}
+        columns["rounds"] = tuple(Round(**each) for each in found["rounds"])
+        columns["gauge"] = tuple(found["gauge"])
+        return cls(**columns)
 
 
 def measure(
