@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import redis
+from kombu.exceptions import KombuError
 
 from tests.chaos import pace
 from tests.chaos.nursery import Member
@@ -31,7 +32,7 @@ _MOST = {"worker": 8, "screener": 2, "sequencer": 2, "beat": 2}
 _AIM = {"worker": 10.0, "screener": 1.0, "sequencer": 2.0, "beat": 1.0}
 # One action in so many is of the kinds that take everything down for a moment, each in its turn.
 _RARE = 30
-_LONGEST_PAUSE = 0.3
+_LONGEST_PAUSE = 0.15
 
 # What the practice EHR does to a write. Late filing and late indexing stay within the bounds that the
 # connection is configured for: beyond them nothing is promised.
@@ -310,7 +311,13 @@ class Chaos:
             try:
                 if not action():
                     self._miss(name)
-            except (OSError, AssertionError, psycopg.Error, redis.RedisError) as trouble:
+            except (
+                OSError,
+                AssertionError,
+                KombuError,
+                psycopg.Error,
+                redis.RedisError,
+            ) as trouble:
                 # Its target was down for another fault.
                 self._miss(f"{name}: {type(trouble).__name__}")
             between()

@@ -369,11 +369,13 @@ class RabbitMQ(Broker):
         return Connection(self.url, connect_timeout=3)
 
     def _answers(self) -> bool:
+        from kombu.exceptions import OperationalError
+
         try:
             with self._connected() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0)
                 return True
-        except (OSError, ConnectionError):
+        except (OSError, OperationalError):
             return False
 
     def lose_messages(self) -> int:
