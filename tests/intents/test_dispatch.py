@@ -653,7 +653,9 @@ def test_an_agent_that_was_suspended_since_holds_the_change(clinic):
     assert posts(clinic) == []
 
 
-def test_consent_that_was_withdrawn_since_holds_the_change(clinic):
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=63)], ids=["since", "ahead"])
+def test_consent_that_was_withdrawn_since_holds_the_change(clinic, ahead):
+    """Also where the clock of the machine that withdrew it is a little ahead of the one that sends."""
     from django.db import transaction
 
     from intents.governance.models import ConsentDirective
@@ -666,13 +668,39 @@ def test_consent_that_was_withdrawn_since_holds_the_change(clinic):
             patient_ref=intent.proposal.patient_ref,
             decision="DENY",
             source="told the front desk",
-            active_from=clinic.at,
+            active_from=clinic.at + ahead,
             actor=INSTALLATION,
-            at=clinic.at,
+            at=clinic.at + ahead,
         )
     send(clinic)
     intent = the(clinic, proposal)
     assert (intent.state, intent.reason.split(":")[0]) == (State.HELD, "consent-withdrawn")
+    assert posts(clinic) == []
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=63)], ids=["since", "ahead"])
+def test_rules_that_became_stricter_since_hold_the_change(clinic, ahead):
+    from django.db import transaction
+
+    proposal = clinic.ready()
+    old = PolicyVersion.in_force(tenant_id=clinic.tenant.pk, at=clinic.at)
+    forbid = (
+        '@id("LOCAL-01")\n@reason("A second person looks at every change.")\n'
+        'forbid (principal, action == Action::"commit_after_approval", resource);\n'
+    )
+    with transaction.atomic():
+        PolicyVersion.activate(
+            tenant=clinic.tenant,
+            content=f"{old.content}\n{forbid}",
+            schema=old.schema,
+            proposed_by="H. Ansah",
+            approved_by="M. Dahl",
+            actor=INSTALLATION,
+            at=clinic.at + ahead,
+        )
+    send(clinic)
+    intent = the(clinic, proposal)
+    assert (intent.state, intent.reason.split(":")[0]) == (State.HELD, "rules-tightened")
     assert posts(clinic) == []
 
 

@@ -5,7 +5,7 @@ more a moment later.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from audit.actors import Actor, ActorKind
 from intents.governance import roles
@@ -13,6 +13,10 @@ from intents.lifecycle import Tier
 from intents.models import Intent, OutboxEntry, PolicyVerdict
 from intents.pipeline import screening
 from intents.pipeline.screening.facts import Decided, NoRulesInForce
+
+# Another machine's clock may be a little ahead of this attempt's: what somebody there has just put into force
+# or taken back counts at once, and not only when this clock gets there. It can only stop a write sooner.
+_CLOCKS_APART = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ def standing(
     if not intent.proposal.agent.enabled:
         return Standing(Withdrawn("agent-suspended"))
     try:
-        answer = screening.policy_now(intent=intent, screening=entry.screening, at=at, since=since)
+        answer = screening.policy_now(
+            intent=intent, screening=entry.screening, at=at + _CLOCKS_APART, since=since
+        )
     except NoRulesInForce:
         nobody = Actor.system(ActorKind.POLICY).with_authority("no rules in force")
         return Standing(Withdrawn("rules-tightened", nobody))
