@@ -39,9 +39,11 @@ from intents.governance.roles import Permission
 from intents.governance.rollout import MayNotPromote
 from intents.governance.switches import MayNotSwitch
 from intents.governance.tenancy import current_tenant
-from intents.lifecycle import IN_FLIGHT
+from intents.lifecycle import IN_FLIGHT, State
 from intents.models import Intent, Proposal
 from intents.pipeline import gateway, promoting
+
+_MOST_WAITING = 200
 
 # --- connections -------------------------------------------------------------------------------------
 
@@ -251,7 +253,10 @@ class KillSwitchAdmin(MutatorAdmin):
     @admin.display(description="Approved or being sent")
     def in_flight(self, switch: KillSwitch) -> str:
         """What had been approved before the stop: it will not be sent, or may still arrive."""
-        rows = Intent.unscoped.filter(state__in=IN_FLIGHT).order_by("state_changed_at")
+        # What may still arrive comes first: no number of changes that only wait hides one of these.
+        rows = Intent.unscoped.filter(state__in=IN_FLIGHT).order_by(
+            models.Case(models.When(state=State.APPROVED, then=1), default=0), "state_changed_at"
+        )
         for column in ("tenant", "connection"):
             if getattr(switch, f"{column}_id"):
                 rows = rows.filter(**{column: getattr(switch, f"{column}_id")})
@@ -259,11 +264,16 @@ class KillSwitchAdmin(MutatorAdmin):
             rows = rows.filter(proposal__agent=switch.agent_id)
         if switch.change_kind:
             rows = rows.filter(change_kind=switch.change_kind)
-        found = list(rows[:200])
+        waiting = rows.filter(state=State.APPROVED).count()
+        sent = rows.exclude(state=State.APPROVED).count()
+        # Every write that may still arrive, and as many of those that wait as one can read.
+        found = list(rows[: sent + min(waiting, _MOST_WAITING)])
         if not found:
             return "nothing"
         return format_html(
-            "<ul>{}</ul>",
+            "{} being sent or of unknown outcome, {} approved and not sent<ul>{}</ul>",
+            sent,
+            waiting,
             format_html_join(
                 "",
                 "<li>{} {}: {}, since {}</li>",

@@ -285,8 +285,13 @@ SWEEPS = {
     "intents.expire_due": 30.0,
     "intents.probe_connections": 3600.0,
 }
+# A wake-up that nobody fetched within its period is worth nothing: the next one asks for the same.
 CELERY_BEAT_SCHEDULE = {
-    task.removeprefix("intents."): {"task": task, "schedule": seconds}
+    task.removeprefix("intents."): {
+        "task": task,
+        "schedule": seconds,
+        "options": {"expires": max(seconds, 5.0)},
+    }
     for task, seconds in SWEEPS.items()
 }
 # Without the broker nobody says that there is something to sequence, and dispatch waits for that.

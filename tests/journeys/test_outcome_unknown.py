@@ -6,6 +6,8 @@ absent. Epic's holding tank cannot be read, so nothing is sent again and a perso
 
 import pytest
 
+import intents.admin
+from intents.governance.models import KillSwitch
 from intents.lifecycle import State
 from intents.models import WriteLedgerEntry
 
@@ -219,3 +221,32 @@ def test_what_a_person_did_not_find_is_sent_again_only_when_that_person_decides_
     assert first["body_sha256"] == second["body_sha256"]
     assert len(staged(day)) == 1
     day.check_log()
+
+
+@pytest.mark.req("002-25")
+def test_a_stop_lists_every_write_that_may_still_arrive_before_those_that_only_wait(
+    day, monkeypatch
+):
+    # A list as short as can be: what only waits gives way, what may still arrive does not.
+    monkeypatch.setattr(intents.admin, "_MOST_WAITING", 0)
+    lost = day.propose(day.clinic.problem())
+    day.desk("reyes").approve(lost)
+    day.forward(seconds=61)
+    waiting = day.propose(day.clinic.note())
+    day.desk("reyes").approve(waiting)
+    day.practice.fault("error-after-commit", vendor="generic", method="POST", path="^Condition")
+    day.send()
+    assert (day.state(lost), day.state(waiting)) == (State.UNCERTAIN, State.APPROVED)
+    singh = day.desk("singh")
+    singh.press(
+        singh.open("/connections/"), "Stop writes to Northgate R4 (practice)", reason="Odd replies"
+    )
+    switch = KillSwitch.objects.get()
+
+    page = day.desk("dahl").open(f"/admin/governance/killswitch/{switch.pk}/change/").text
+    assert "1 being sent or of unknown outcome, 1 approved and not sent" in page
+    assert str(day.intent(lost).pk) in page
+    assert str(day.intent(waiting).pk) not in page
+    monkeypatch.undo()
+    page = day.desk("dahl").open(f"/admin/governance/killswitch/{switch.pk}/change/").text
+    assert page.index(str(day.intent(lost).pk)) < page.index(str(day.intent(waiting).pk))
