@@ -342,7 +342,7 @@ class _Template:
             fields = {name: getattr(stated, name) for name in stated.__slots__}
             fields |= outbox.stored_fields(intent, screening=screening, plan=plan)
             fields["nonce"] = secrets.token_hex(16)
-        seal = sealing.sign(sealing.Statement(**fields), private_key=_private_key(approval_key))  # type: ignore[arg-type]
+        seal = sealing.sign(sealing.Statement(**fields), private_key=_private_key(approval_key))  # type: ignore[arg-type]  # the fields that sign() takes, by name
         decision = _copy(self.decision)
         decision.screening, decision.payload_hash = screening, screening.payload_hash
         decision.statement, decision.signature, decision.key_id = (

@@ -163,7 +163,7 @@ class Door(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = transport  # type: ignore[assignment]  # the server only writes to it
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

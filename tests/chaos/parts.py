@@ -113,7 +113,7 @@ class RefusingTable(Disk):
 
         with psycopg.connect(self._url, autocommit=True, application_name="chaos") as connection:
             for statement in statements:
-                connection.execute(statement)  # type: ignore[call-overload]
+                connection.execute(statement)  # type: ignore[call-overload]  # composed here from constants
 
     def fill(self) -> None:
         self._run("INSERT INTO chaos_full DEFAULT VALUES")

@@ -43,7 +43,7 @@ def _silence_is_unsent() -> None:
             raise Unreachable from None
 
     gateway.submit = optimistic
-    Exchange._search = lambda _self: Seen.NONE  # type: ignore[method-assign]
+    Exchange._search = lambda _self: Seen.NONE  # type: ignore[method-assign]  # that is the bug
 
 
 def _sends_before_the_commit() -> None:
@@ -64,7 +64,7 @@ def _sends_before_the_commit() -> None:
             del durable
             return transaction.atomic()
 
-    beginning.transaction = Nested  # type: ignore[assignment]
+    beginning.transaction = Nested  # type: ignore[assignment]  # that is the bug
     gateway.let_go_of_database = lambda: None
 
     def send(*, claimed: Any, at: datetime) -> None:

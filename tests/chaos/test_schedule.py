@@ -22,7 +22,7 @@ class _NoEhr:
 
 def _schedule(seed: int) -> list[str]:
     nothing = Path()
-    scene = Scene(nothing, None, None, _NoEhr(), None, None)  # type: ignore[arg-type]
+    scene = Scene(nothing, None, None, _NoEhr(), None, None)  # type: ignore[arg-type]  # only its schedule is asked for
     chaos = Chaos(scene, seed)
     actions = [*islice(chaos._signals(), 200), *islice(chaos._outages(), 200)]
     return [action.__name__ for action in actions]
