@@ -14,10 +14,11 @@ from kombu.exceptions import OperationalError
 
 from intents.governance.history import stamp
 from intents.governance.models import KillSwitch
+from intents.governance.tenancy import tenant_context
 from intents.lifecycle import State
 from intents.management.clinic import INSTALLATION
 from intents.models import Intent, OutboxEntry, Tick
-from intents.pipeline import dispatch, outbox, review, worklist
+from intents.pipeline import dispatch, outbox, reconciliation, review, worklist
 from intents.pipeline.delivery import faults
 from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import claiming
@@ -175,6 +176,125 @@ def test_a_lease_from_a_clock_that_was_set_back_since_holds_nobody_up(clinic):
     checkpoint(at=moment)
     assert outbox.claim(at=moment + timedelta(hours=5)) is not None
     assert outbox.claim(at=moment) is not None
+
+
+def leased_before_the_clock_was_set_back(clinic):
+    """A change leased by a worker whose clock is five minutes ahead, and another of the patient that was
+    approved after the clock was set back: to whoever goes by that clock now, the lease is void.
+
+    Returns both, the lease, and its worker's clock.
+    """
+    fast = clinic.at + timedelta(minutes=5)
+    first = clinic.ready(at=fast)
+    fast += UNDO
+    checkpoint(at=fast)
+    leased = outbox.claim(at=fast)
+    assert leased is not None
+    second = clinic.ready(changes=[clinic.note("Denies cough.")])
+    checkpoint(at=clinic.at + UNDO)
+    return first, second, leased, fast
+
+
+@pytest.mark.fault("clock-jump")
+def test_a_lease_from_before_the_clock_was_set_back_sends_nothing_beside_another_change(clinic):
+    first, second, leased, fast = leased_before_the_clock_was_set_back(clinic)
+    meanwhile = []
+
+    def go_on_by_the_old_clock() -> None:
+        faults.disarm()
+        dispatch.send(claimed=leased, at=fast)
+        meanwhile.append((clinic.intent(first).state, len(posts(clinic))))
+
+    faults.arm("before_send", go_on_by_the_old_clock)
+    dispatch.drain(at=clinic.at + UNDO)
+    assert meanwhile == [(State.APPROVED, 0)]
+    assert clinic.intent(second).state == State.ACCEPTED
+    dispatch.drain(at=fast + timedelta(seconds=5))
+    assert clinic.intent(first).state == State.ACCEPTED
+    assert (len(posts(clinic)), tags_held(clinic)) == (2, 2)
+
+
+@pytest.mark.fault("clock-jump")
+def test_a_lease_from_before_the_clock_was_set_back_does_not_overtake_what_nobody_knows_of(clinic):
+    first, second, leased, fast = leased_before_the_clock_was_set_back(clinic)
+    clinic.practice.fault(
+        "drop-before-commit", vendor="generic", method="POST", path="DocumentReference"
+    )
+    dispatch.drain(at=clinic.at + UNDO)
+    assert clinic.intent(second).state == State.UNCERTAIN
+    dispatch.send(claimed=leased, at=fast)
+    assert clinic.intent(first).state == State.APPROVED
+    assert len(posts(clinic)) == 1
+
+
+@pytest.mark.fault("workers-race")
+def test_of_two_changes_of_one_patient_that_begin_at_once_one_waits(clinic):
+    first, second, leased, fast = leased_before_the_clock_was_set_back(clinic)
+    meanwhile = []
+
+    def go_on_by_the_old_clock() -> None:
+        with tenant_context(clinic.tenant.pk):
+            dispatch.send(claimed=leased, at=fast)
+            meanwhile.append((clinic.intent(first).state, len(posts(clinic))))
+        database.close()
+
+    other = threading.Thread(target=go_on_by_the_old_clock)
+
+    def begin_too() -> None:
+        faults.disarm()
+        faults.arm("before_send", wait_for_the_other)
+        other.start()
+        # It waits for this very transaction.
+        other.join(timeout=1)
+
+    def wait_for_the_other() -> None:
+        faults.disarm()
+        other.join()
+
+    faults.arm("before_claim_commit", begin_too)
+    dispatch.drain(at=clinic.at + UNDO)
+    assert meanwhile == [(State.APPROVED, 0)]
+    assert clinic.intent(second).state == State.ACCEPTED
+
+
+@pytest.mark.req("003-67")
+@pytest.mark.parametrize("decision", ["sent again", "given up"])
+def test_a_leased_note_waits_or_stops_when_what_it_reports_moves_on(clinic, decision):
+    proposal = clinic.propose([clinic.problem(ref="c1"), reporting(clinic)])
+    clinic.screen(proposal)
+    note = clinic.intent(proposal, "c2")
+    Intent.objects.filter(pk=note.pk).update(tier="DUAL_APPROVAL")
+    clinic.approve(proposal)
+    clinic.practice.fault(
+        "outcome", vendor="generic", method="POST", path="Condition", status=403, code="forbidden"
+    )
+    moment = send(clinic)
+    problem = clinic.intent(proposal, "c1")
+    assert problem.state == State.FAILED
+    # Whoever approves the note now knows that.
+    clinic.approve(proposal, by="brandt", at=moment + timedelta(minutes=1))
+    moment += timedelta(minutes=1) + UNDO
+    checkpoint(at=moment)
+    leased = outbox.claim(at=moment)
+    assert leased is not None
+    assert leased.intent_id == note.pk
+    operator = clinic.person("singh")
+    if decision == "sent again":
+        reconciliation.operator_resend(intent_id=problem.pk, operator=operator, at=moment)
+    else:
+        reconciliation.operator_give_up(
+            intent_id=problem.pk, operator=operator, reason="Not needed.", at=moment
+        )
+    dispatch.send(claimed=leased, at=moment)
+    assert [entry["path"] for entry in posts(clinic)] == ["Condition"]
+    note = clinic.intent(proposal, "c2")
+    if decision == "given up":
+        assert (note.state, note.reason.split(":")[0]) == (State.HELD, "reported-change-failed")
+        return
+    assert note.state == State.APPROVED
+    moment += timedelta(seconds=5)
+    dispatch.drain(at=moment)
+    assert [entry["path"] for entry in posts(clinic)] == ["Condition"] * 2 + ["DocumentReference"]
 
 
 # --- switches and silence ----------------------------------------------------------------------------

@@ -96,6 +96,16 @@ def _is_left_alone(world: World, connection: int, *, at: datetime) -> bool:
     return until is not None and (at < until or leased > 0)
 
 
+def turn_at_beginning(world: World, row: Row, *, at: datetime) -> str:
+    """`outbox.turn_at_beginning`: as `_turn`, also of what another worker has begun since the claim."""
+    others = world.db.rows.values()
+    busy = any(
+        other.state in (State.SUBMITTED, State.UNCERTAIN) and _is_in_the_way(other, row, at=at)
+        for other in others
+    )
+    return "wait" if busy else _turn(world, row)
+
+
 def _turn(world: World, row: Row) -> str:
     """ "": go; "wait"; "hold": what it reports has failed since it was approved."""
     if row.depends_on is None:

@@ -80,12 +80,15 @@ def _begin(world: World, number: int, attempt_id: str, *, at: datetime) -> Deliv
         or row.state != State.APPROVED
     ):
         return None
-    if world.is_stopped(row) or row.expires is None or at >= row.expires:
+    is_too_late = row.expires is None or at >= row.expires
+    turn = claiming.turn_at_beginning(world, row, at=at)
+    if world.is_stopped(row) or is_too_late or turn == "wait":
         row.attempt_id, row.lease_until = "", None
         row.not_before = at + timedelta(seconds=1)
         world.committed(row)
         return None
-    code = _evidence(world, row) or _withdrawn(row)
+    failed = "reported-change-failed" if turn == "hold" else ""
+    code = failed or _evidence(world, row) or _withdrawn(row)
     if code:
         actor = ActorKind.POLICY if code == "rules-tightened" else ActorKind.DISPATCHER
         db.advance(row, State.HELD, actor=actor, at=at, reason=code)

@@ -204,6 +204,11 @@ def _check(intent: Intent, entry: OutboxEntry, *, at: datetime) -> tuple[Verifie
         raise _NotNow
     if intent.approval_expires_at is None or at >= intent.approval_expires_at:
         raise _NotNow  # the scheduler ends it
+    turn = outbox.turn_at_beginning(intent, entry)
+    if turn is outbox.Turn.WAIT:
+        raise _NotNow
+    if turn is outbox.Turn.HOLD:
+        raise _Stop("reported-change-failed", to=State.HELD)
     _check_stage(intent, at=at)
     try:
         verified = verify(intent=intent, entry=entry)

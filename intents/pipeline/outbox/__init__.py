@@ -7,12 +7,14 @@ entry to one worker; `holding` holds all sending after a restore; `recording` wr
 from intents.pipeline.outbox.claiming import (
     LEASE,
     Claimed,
+    Turn,
     claim,
     claim_some,
     hold,
     is_lapsed,
     lapsed,
     ticks,
+    turn_at_beginning,
 )
 from intents.pipeline.outbox.entries import (
     TargetBusy,
@@ -34,6 +36,7 @@ __all__ = [
     "Claimed",
     "Facts",
     "TargetBusy",
+    "Turn",
     "carry_out",
     "check_target_is_free",
     "claim",
@@ -52,6 +55,7 @@ __all__ = [
     "shard_key",
     "stored_fields",
     "ticks",
+    "turn_at_beginning",
     "wake",
     "witness_attempt",
 ]

@@ -105,9 +105,9 @@ def _candidates(look: "_Look", *, first: int) -> Iterator[list[OutboxEntry]]:
     neighbours = live.filter(shard_key=OuterRef("shard_key")).exclude(pk=OuterRef("pk"))
     being_sent = neighbours.filter(Q(intent__state=State.SUBMITTED) | ~lapsed(at=at))
     # What may or may not be in the chart blocks the same entry, and the same kind for the patient.
-    unknown = neighbours.filter(intent__state=State.UNCERTAIN).filter(
-        Q(intent__change_kind=OuterRef("intent__change_kind"))
-        | (Q(intent__target_key=OuterRef("intent__target_key")) & ~Q(intent__target_key=""))
+    unknown = neighbours.filter(
+        _alike(kind=OuterRef("intent__change_kind"), target=OuterRef("intent__target_key")),
+        intent__state=State.UNCERTAIN,
     )
     due = (
         live.filter(
@@ -136,6 +136,11 @@ def _candidates(look: "_Look", *, first: int) -> Iterator[list[OutboxEntry]]:
             not_before__gte=last.not_before,
         )
         seen, size = seen + size, _CHUNK
+
+
+def _alike(*, kind: OuterRef | str, target: OuterRef | str) -> Q:
+    """Entries of the same kind of change, or of the same entry in the chart."""
+    return Q(intent__change_kind=kind) | (Q(intent__target_key=target) & ~Q(intent__target_key=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,9 @@ def _leased(connection_ids: Iterable[UUID], *, at: datetime) -> dict[UUID, int]:
     return dict(counted)
 
 
-class _Turn(StrEnum):
+class Turn(StrEnum):
+    """Whether a change may be sent now, has to wait for others, or stops for a person."""
+
     GO = "go"
     WAIT = "wait"
     HOLD = "hold"
@@ -228,9 +235,9 @@ class _Look:
             if stages.is_full_today(entry.connection, but=entry.intent, at=self.at):
                 return False
             turn = _turn(entry.intent, entry, among=self.siblings.get(entry.intent.proposal_id, ()))
-            if turn is _Turn.HOLD:
+            if turn is Turn.HOLD:
                 hold(entry.intent_id, code="reported-change-failed", at=self.at)
-        if turn is not _Turn.GO:
+        if turn is not Turn.GO:
             return False
         if entry.approval_event_id not in self.logged:
             # The approval is not in the signed log yet; sequencing wakes dispatch when it is.
@@ -345,11 +352,26 @@ def _lock_connections(connection_ids: Iterable[UUID]) -> None:
             )
 
 
+def _shard_number(shard_key: str) -> int:
+    return int.from_bytes(bytes.fromhex(shard_key)[:8], signed=True)
+
+
+def _await_shard(shard_key: str) -> None:
+    """Until the transaction ends nobody else claims from this shard or begins to send for it.
+
+    Waits for whoever does: a claim that comes to nothing holds it for a moment, and waits for nobody itself.
+    """
+    if database.vendor != "postgresql":
+        return  # SQLite: the transaction holds the only write lock there is
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_shard_number(shard_key)])
+
+
 def _lock_shards(shard_keys: Sequence[str]) -> set[str]:
-    """Those from which no other transaction is claiming at this moment."""
+    """Those from which no other transaction is claiming or beginning to send at this moment."""
     if database.vendor != "postgresql":
         return set(shard_keys)  # SQLite: the transaction holds the only write lock there is
-    numbers = {int.from_bytes(bytes.fromhex(key)[:8], signed=True): key for key in shard_keys}
+    numbers = {_shard_number(key): key for key in shard_keys}
     with database.cursor() as cursor:
         cursor.execute(
             "SELECT number FROM unnest(%s::bigint[]) AS number WHERE pg_try_advisory_xact_lock(number)",
@@ -372,21 +394,40 @@ _STILL_OPEN = (
 )
 
 
-def _turn(intent: Intent, entry: OutboxEntry, *, among: Iterable[Intent]) -> _Turn:
+def turn_at_beginning(intent: Intent, entry: OutboxEntry) -> Turn:
+    """Is it still the change's turn? Until the transaction ends no other change of its shard can begin.
+
+    A lease alone does not say so: to workers whose wall clock was set back since it was given it is void,
+    and they take another change of the shard. What this one reports may have moved on since, too.
+    """
+    _await_shard(entry.shard_key)
+    alike = _alike(kind=intent.change_kind, target=intent.target_key)
+    is_in_the_way = (
+        OutboxEntry.unscoped.filter(shard_key=entry.shard_key, closed_at__isnull=True)
+        .exclude(pk=entry.pk)
+        .filter(Q(intent__state=State.SUBMITTED) | (Q(intent__state=State.UNCERTAIN) & alike))
+        .exists()
+    )
+    if is_in_the_way:
+        return Turn.WAIT
+    return _turn(intent, entry, among=Intent.unscoped.filter(proposal_id=intent.proposal_id))
+
+
+def _turn(intent: Intent, entry: OutboxEntry, *, among: Iterable[Intent]) -> Turn:
     """Notes go after the changes that they report, and anything after what it depends on."""
     siblings = {sibling.ref: sibling for sibling in among if sibling.pk != intent.pk}
     if not siblings:
-        return _Turn.GO
+        return Turn.GO
     awaited = [siblings[ref] for ref in _reported(intent, entry) if ref in siblings]
-    turn = _Turn.GO
+    turn = Turn.GO
     for other in awaited:
         state = State(other.state)
         if state in WRITTEN or state == State.SUPERSEDED:
             continue
         if state in _STILL_OPEN:
-            turn = _Turn.WAIT
+            turn = Turn.WAIT
         elif other.state_changed_at > entry.created_at:
-            return _Turn.HOLD
+            return Turn.HOLD
         # Otherwise it had ended before the approval: the reviewer saw that, and decided about it.
     return turn
 
