@@ -119,8 +119,8 @@ class FaultyEhr:
     moved: str = ""
     moved_at: float = math.inf
     checks_tokens: bool = True
-    # changes that a colleague once wrote by chance as they were meant
-    equals: set[int] = field(default_factory=set)
+    # changes that a colleague once wrote by chance as they were meant: from when, until when
+    equals: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     requests: int = 0
 
     def expect(self, order: Order) -> None:
@@ -237,19 +237,30 @@ class FaultyEhr:
 
     def was_equal(self, number: int) -> bool:
         """Has the chart ever held, from somebody else, what this change says?"""
-        return number in self.equals
+        return bool(self.equals.get(number))
+
+    def read_equal(self, number: int, *, at: float) -> bool:
+        """Did the chart hold at that moment, from somebody else, what this change says?"""
+        return any(begun <= at < ended for begun, ended in self.equals.get(number, ()))
 
     def is_waiting(self, number: int) -> bool:
         return any(each.waiting for each in self.effects[number])
 
     # --- what people and other programs do there ---------------------------------------------------------
 
-    def edit(self, key: str, *, equal_to: int | None) -> None:
+    def edit(self, key: str, *, equal_to: int | None, now: float) -> None:
         """A colleague writes the entry; by chance the same as the change would have."""
         target = self.targets[key]
+        self._end_of_equal(target, now=now)
         target.holder, target.version, target.equal_to = None, target.version + 1, equal_to
         if equal_to is not None:
-            self.equals.add(equal_to)
+            self.equals.setdefault(equal_to, []).append((now, math.inf))
+
+    def _end_of_equal(self, target: Target, *, now: float) -> None:
+        """The entry is written anew: what a colleague had put there is no longer what it says."""
+        if target.equal_to is not None:
+            begun, _ = self.equals[target.equal_to].pop()
+            self.equals[target.equal_to].append((begun, max(begun, now)))
 
     def take_up(self, now: float) -> None:
         """Somebody accepts what waits in the EHR."""
@@ -299,6 +310,7 @@ class FaultyEhr:
         effect.visible_from = now + lag
         self.effects[effect.number].append(effect)
         if target is not None:
+            self._end_of_equal(target, now=now)
             target.holder, target.version = effect.number, target.version + 1
             target.equal_to = None
         return None

@@ -284,7 +284,8 @@ class History:
         for ehr in self.ehrs.values():
             for key in ehr.targets:
                 mine = [each.number for each in ehr.orders.values() if each.target == key]
-                ehr.edit(key, equal_to=self.random.choice(mine) if self.world.chance(0.2) else None)
+                equal_to = self.random.choice(mine) if self.world.chance(0.2) else None
+                ehr.edit(key, equal_to=equal_to, now=self.world.now)
 
     def _someone_accepts(self, _: int) -> None:
         for ehr in self.ehrs.values():

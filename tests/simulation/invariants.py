@@ -92,6 +92,8 @@ class Truth:
     owners: dict[int, int] = field(default_factory=dict)
     # since when the rules, the approver's role or the agent no longer allow a change
     forbidden: dict[int, float] = field(default_factory=dict)
+    # when the chart was read that a change was last found equal in
+    read_at: dict[int, float] = field(default_factory=dict)
     # for how long sweeps could not come, or the wall clock made them wait
     delayed: float = 0.0
 
@@ -280,6 +282,9 @@ class Truth:
             if row.state in WRITTEN and not is_there:
                 raise Violated("I3", f"change {number} is {row.state} and is not in the chart")
             mangled = any(each.mangled for each in ehr.effects[number])
+            if mangled and number in self.read_at:
+                # Unless a colleague had written over it what was meant, and that is what was read.
+                mangled = not ehr.read_equal(number, at=self.read_at[number])
             if row.state in WRITTEN and mangled and not _was_attested(row):
                 raise Violated("I3", f"change {number} is {row.state} and reads otherwise there")
             if row.reason == "version-conflict" and steps:

@@ -244,6 +244,10 @@ def shard_sent_side_by_side(patch: Patch) -> None:
     patch.setattr(claiming, "_is_in_the_way", lambda other, row, *, at: False)
 
 
+def turns_not_asked_again(patch: Patch) -> None:
+    patch.setattr(claiming, "turn_at_beginning", lambda world, row, *, at: "")
+
+
 def sent_before_what_it_reports(patch: Patch) -> None:
     patch.setattr(claiming, "_turn", lambda world, row: "")
 
@@ -451,6 +455,7 @@ MISTAKES = (
     Planted("Leases are not looked at", lease_not_looked_at, ("I4",), 1),
     Planted("One patient's changes are sent side by side", shard_sent_side_by_side, ("order",), 4),
     Planted("A change goes before what it reports", sent_before_what_it_reports, ("order",), 14),
+    Planted("Turns are not asked again", turns_not_asked_again, ("order",), 2137817),
     Planted("The stored bytes are not verified", stored_bytes_not_verified, ("I1",), 9),
     Planted("The number of approvals is not verified", number_of_people_not_verified, ("I8",), 67),
     Planted(

@@ -146,6 +146,7 @@ def look(world: World, number: int, *, at: datetime) -> Process:
             seen, method = _search(world, row)
         else:
             seen = _read_back(world, row)
+        read_at = world.now
         reference = ehr.reference_of(number)
         world.note(f"change {number} looked at while {state}: {seen}")
         yield "after the look"
@@ -172,6 +173,7 @@ def look(world: World, number: int, *, at: datetime) -> Process:
                 decision = replace(decision, delivery=delivery, effects=(), reason="")
             else:
                 row.open.clear()
+                world.truth.read_at[number] = read_at
         if decision.delivery.state == State.ACCEPTED and state == State.UNCERTAIN:
             row.looked_at = None
         world.db.carry_out(
