@@ -210,6 +210,6 @@ class TestTime:
         ends = intent.approval_expires_at
         with transaction.atomic():
             entry = OutboxEntry.lock(OutboxEntry.objects.get(intent=intent).pk)
-            entry.lease(attempt_id=entry.pk, until=ends + timedelta(minutes=1), tick=1)
+            OutboxEntry.lease_all({entry.pk: entry.pk}, until=ends + timedelta(minutes=1), tick=1)
         assert worklist.expire_due(at=ends) == 0
         assert worklist.expire_due(at=ends + timedelta(minutes=2)) == 1
