@@ -11,6 +11,9 @@ import pytest
 
 from intents.lifecycle import State
 
+# What an EHR answers, or does not, is the same to the portal on either database.
+pytestmark = pytest.mark.once
+
 WORDS = "Reports dizziness on getting up quickly. Denies cough."
 
 

@@ -16,6 +16,9 @@ from intents.lifecycle import State
 from intents.models import Discrepancy
 from tests.journeys.test_stops import DIZZINESS, effects
 
+# What an EHR answers, or does not, is the same to the portal on either database.
+pytestmark = pytest.mark.once
+
 SIX = ("generic", "epic", "veradigm", "athenahealth", "advancedmd", "eclinicalworks")
 # How a problem is sent to each of them.
 DOORS = {
