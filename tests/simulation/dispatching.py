@@ -60,6 +60,7 @@ def drain(world: World) -> Process:
                 ask = steps.send(reply)
             except StopIteration as stop:
                 ending: protocol.Ending = stop.value
+                exchange.is_over()
                 break
             if exchange.is_cut_off:
                 yield "after sending"
@@ -218,6 +219,14 @@ class Exchange:
         bounds = self.world.ehrs[self.connection].bounds
         ends = self.world.truth.dangerous.setdefault(self.number, {})
         ends[self.attempt_id] = until + bounds.processing + bounds.index_lag
+
+    def is_over(self) -> None:
+        """Whatever of its plan it has not sent by now, this attempt sends no more."""
+        ends = self.world.truth.dangerous.get(self.number, {})
+        if self.attempt_id in ends:
+            bounds = self.world.ehrs[self.connection].bounds
+            last = self.world.now + bounds.processing + bounds.index_lag
+            ends[self.attempt_id] = min(ends[self.attempt_id], last)
 
     def _submit(self, step: int) -> bool:
         world = self.world

@@ -36,6 +36,7 @@ _ONCE_FAILED = (
     2088871,  # altered by the EHR, then put right by a colleague before it was read back
     2093805,  # the same, after a lost attempt
     2114376,  # the same, shown only after the lag of the index
+    3129153,  # an attempt that had ended was taken for one that may still send the rest of its plan
 )
 
 
