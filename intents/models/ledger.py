@@ -359,16 +359,13 @@ class Tick(models.Model):
     @classmethod
     def beat(cls, *, at: datetime, period: timedelta) -> int:
         """One tick, unless one was made within nine tenths of a period: late messages that arrive
-        in a burst, and several workers, move the clock no faster than one. A wall clock that
-        jumped back makes one extra tick, never a standstill."""
+        in a burst, and several workers, move the clock no faster than one. From a wall clock that
+        was set back the next period is counted anew: no tick too many, and never a standstill."""
         cls.objects.get_or_create(pk=1)
+        if cls.objects.filter(pk=1, ticked_at__gt=at).update(ticked_at=at):
+            return cls.now()
         cls.objects.filter(
-            Q(pk=1)
-            & (
-                Q(ticked_at__isnull=True)
-                | Q(ticked_at__lte=at - period * SHORTEST_TICK)
-                | Q(ticked_at__gt=at)
-            )
+            Q(pk=1) & (Q(ticked_at__isnull=True) | Q(ticked_at__lte=at - period * SHORTEST_TICK))
         ).update(value=F("value") + 1, ticked_at=at)
         return cls.now()
 

@@ -489,3 +489,14 @@ def test_ticks_are_counted_as_short_as_they_can_come_and_leave_room_for_the_one_
         waited += 1.8
         Tick.beat(at=moment + timedelta(seconds=waited), period=timedelta(seconds=2))
     assert waited >= 60
+
+
+def test_a_wall_clock_that_is_set_back_again_and_again_makes_no_tick_too_many_and_no_standstill(db):
+    period = timedelta(seconds=1)
+    moment = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    began = Tick.beat(at=moment, period=period)
+    for times in range(1, 20):
+        assert Tick.beat(at=moment - timedelta(minutes=times), period=period) == began
+    moment -= timedelta(minutes=19)
+    assert Tick.beat(at=moment + timedelta(seconds=0.5), period=period) == began
+    assert Tick.beat(at=moment + timedelta(seconds=1), period=period) == began + 1

@@ -244,13 +244,13 @@ class History:
         world.expect(self.random.random() * 20)
 
     def _jump(self, _: int) -> None:
-        """The wall clock; one that is set back makes a tick too many."""
+        """The wall clock; of one that is set back the next tick is counted anew."""
         world = self.world
         by = self.random.random() * 1000 - 500
         world.jump += by
         if by < 0:
             world.truth.delayed -= by
-            world.set_ticks(rate=world.tick_rate, extra=1)
+            world.set_ticks(rate=world.tick_rate)
         world.expect(1.0)
 
     def _switch_off(self, _: int) -> None:

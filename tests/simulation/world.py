@@ -77,9 +77,9 @@ class World:
     def tick(self) -> int:
         return self.tick_value + int((self.now - self.tick_base) * self.tick_rate)
 
-    def set_ticks(self, *, rate: float, extra: int = 0, value: int | None = None) -> None:
-        """From now on ticks come at another rate; `extra`: beside those that were due."""
-        self.tick_value = (self.tick if value is None else value) + extra
+    def set_ticks(self, *, rate: float, value: int | None = None) -> None:
+        """From now on ticks come at another rate, the next one a whole period from now."""
+        self.tick_value = self.tick if value is None else value
         self.tick_base, self.tick_rate = self.now, rate
 
     def ticks(self, seconds: float) -> int:
