@@ -1,13 +1,15 @@
 """One proposed chart change and its whole life: the intent, its versions and its screenings."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
 
 from audit.actors import Actor
+from audit.encoding import canonical_bytes, sha256_hex
 from audit.models import AuditEvent
 from audit.recording import record
 from audit.tags import AuditTag
@@ -224,6 +226,34 @@ class IntentVersion(PhiRecord, EvidenceRecord):
         constraints = [
             models.UniqueConstraint(fields=["intent", "number"], name="version_number_once"),
         ]
+
+    @classmethod
+    def compose(
+        cls,
+        intent: Intent,
+        *,
+        number: int,
+        content: Mapping[str, Any],
+        patient_ref: str,
+        tag: tuple[uuid.UUID, str],
+        actor: Actor,
+        at: datetime,
+    ) -> Self:
+        """A version by `actor`, not saved yet. `tag`: newly minted, long and short, for each version has its own."""
+        version = cls(
+            tenant_id=intent.tenant_id,
+            intent=intent,
+            number=number,
+            author_kind=actor.kind.value,
+            author_id=actor.id,
+            author_name=actor.name,
+            content_hash=sha256_hex(canonical_bytes(dict(content))),
+            tag=tag[0],
+            tag_short=tag[1],
+            created_at=at,
+        )
+        version.set_phi("content", dict(content), patient_ref=patient_ref)
+        return version
 
 
 class Screening(PhiRecord, EvidenceRecord):

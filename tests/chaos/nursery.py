@@ -101,10 +101,10 @@ def _import_ahead(app: Any) -> None:
     import celery.worker.autoscale
     import celery.worker.components
     import celery.worker.consumer
-    import celery.worker.strategy  # noqa: F401
+    import celery.worker.strategy  # noqa: F401 - imported before the fork, for every child
 
     # The broker's client library comes with the transport; nothing is connected yet.
-    app.connection_for_write().transport  # noqa: B018
+    app.connection_for_write().transport  # noqa: B018 - asking makes it load
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ def main() -> None:
     pace.quicken(app)
     # Whatever the first check imports is imported before the first fork.
     BaseCommand().check(databases=[])
-    get_resolver().url_patterns  # noqa: B018
+    get_resolver().url_patterns  # noqa: B018 - asking makes it load
     app.loader.import_default_modules()
     app.finalize()
     _import_ahead(app)

@@ -210,7 +210,7 @@ def _one(stage: Scene, office: _Office, found: Trials, target: str, chance: rand
     found.in_flight += len(in_flight)
     found.unlisted += [f"{pk}: not listed" for pk in in_flight - gone if str(pk) not in page]
     # Whoever was told to stop goes back to the queue; whoever had sent is settled while all is stopped.
-    still = lambda: in_flight & _states(State.SUBMITTED, State.UNCERTAIN)  # noqa: E731
+    still = lambda: in_flight & _states(State.SUBMITTED, State.UNCERTAIN)  # noqa: E731 - one line, used at once
     if not _wait(lambda: not still(), seconds=_SETTLE_SECONDS):
         found.unsettled += [f"{pk}: not settled" for pk in still()]
     found.settling.append(time.monotonic() - engaged)

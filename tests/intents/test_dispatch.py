@@ -19,10 +19,10 @@ from intents.pipeline import dispatch, outbox, reconciliation
 from intents.pipeline.delivery import faults
 from tests.intents.delivery_fixtures import (
     Killed,
-    _disarmed,  # noqa: F401
+    _disarmed,  # noqa: F401 - a fixture
     checkpoint,
     entry_of,
-    impatient,  # noqa: F401
+    impatient,  # noqa: F401 - a fixture
     kill_at,
     lapse,
     look,

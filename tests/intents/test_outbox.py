@@ -24,9 +24,9 @@ from intents.pipeline.dispatch.exchange import Exchange
 from intents.pipeline.outbox import claiming
 from tests.intents.delivery_fixtures import (
     UNDO,
-    _disarmed,  # noqa: F401
+    _disarmed,  # noqa: F401 - a fixture
     checkpoint,
-    impatient,  # noqa: F401
+    impatient,  # noqa: F401 - a fixture
     look,
     past_quarantine,
     posts,

@@ -15,10 +15,10 @@ from intents.pipeline.delivery import faults
 from intents.pipeline.reconciliation import looking
 from tests.intents.delivery_fixtures import (
     Killed,
-    _disarmed,  # noqa: F401
+    _disarmed,  # noqa: F401 - a fixture
     checkpoint,
     entry_of,
-    impatient,  # noqa: F401
+    impatient,  # noqa: F401 - a fixture
     kill_at,
     look,
     past_quarantine,

@@ -168,18 +168,14 @@ def _intent(
         created_at=at,
     )
     tag = Tag.mint()
-    version = IntentVersion(
-        tenant_id=corrected.tenant_id,
-        intent=intent,
+    version = IntentVersion.compose(
+        intent,
         number=1,
-        author_kind=actor.kind.value,
-        author_id=actor.id,
-        author_name=actor.name,
-        content_hash=sha256_hex(canonical_bytes(dict(said))),
-        tag=UUID(tag.uuid),
-        tag_short=tag.short,
-        created_at=at,
+        content=said,
+        patient_ref=proposal.patient_ref,
+        tag=(UUID(tag.uuid), tag.short),
+        actor=actor,
+        at=at,
     )
-    version.set_phi("content", dict(said), patient_ref=proposal.patient_ref)
     intent.current_version = version
     return intent, version

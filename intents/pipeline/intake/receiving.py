@@ -13,7 +13,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from audit.actors import Actor, ActorKind
-from audit.encoding import canonical_bytes, sha256_hex
 from audit.recording import record
 from audit.tags import AuditTag
 from ehr_adapters.contract import Tag
@@ -381,19 +380,15 @@ def _drafts(
             created_at=at,
         )
         tag = Tag.mint()
-        version = IntentVersion(
-            tenant_id=proposal.tenant_id,
-            intent=intent,
+        version = IntentVersion.compose(
+            intent,
             number=1,
-            author_kind=actor.kind.value,
-            author_id=actor.id,
-            author_name=actor.name,
-            content_hash=sha256_hex(canonical_bytes(each.content)),
-            tag=UUID(tag.uuid),
-            tag_short=tag.short,
-            created_at=at,
+            content=each.content,
+            patient_ref=proposal.patient_ref,
+            tag=(UUID(tag.uuid), tag.short),
+            actor=actor,
+            at=at,
         )
-        version.set_phi("content", dict(each.content), patient_ref=proposal.patient_ref)
         intent.current_version = version
         intents.append(intent)
         versions.append(version)

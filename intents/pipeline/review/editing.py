@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit.actors import Actor
-from audit.encoding import canonical_bytes, sha256_hex
 from audit.tags import AuditTag
 from ehr_adapters.canonical.base import ChangeInvalid, kind_model, parse_change
 from ehr_adapters.contract import Tag
@@ -112,20 +111,15 @@ def _new_version(
     after = change.model_dump_canonical()
     actor = roles.actor_of(reviewer)
     tag = Tag.mint()
-    version = IntentVersion(
-        id=uuid4(),
-        tenant_id=intent.tenant_id,
-        intent=intent,
+    version = IntentVersion.compose(
+        intent,
         number=old.number + 1,
-        author_kind=actor.kind.value,
-        author_id=actor.id,
-        author_name=actor.name,
-        content_hash=sha256_hex(canonical_bytes(after)),
-        tag=UUID(tag.uuid),
-        tag_short=tag.short,
-        created_at=at,
+        content=after,
+        patient_ref=intent.proposal.patient_ref,
+        tag=(UUID(tag.uuid), tag.short),
+        actor=actor,
+        at=at,
     )
-    version.set_phi("content", after, patient_ref=intent.proposal.patient_ref)
     version.save(force_insert=True)
     evidence = _carry_evidence(old, version, before=before, after=after)
     _draft_again(intent, version=version, evidence=evidence, actor=actor, at=at)

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from audit.encoding import canonical_bytes, sha256_hex
 from ehr_adapters.canonical.base import (
     ChangeInvalid,
     Interaction,
@@ -215,20 +214,15 @@ def _draft_task(
         created_at=at,
     )
     tag = Tag.mint()
-    version = IntentVersion(
-        id=uuid4(),
-        tenant_id=proposal.tenant_id,
-        intent=task,
+    version = IntentVersion.compose(
+        task,
         number=1,
-        author_kind=actor.kind.value,
-        author_id=actor.id,
-        author_name=actor.name,
-        content_hash=sha256_hex(canonical_bytes(said)),
-        tag=UUID(tag.uuid),
-        tag_short=tag.short,
-        created_at=at,
+        content=said,
+        patient_ref=proposal.patient_ref,
+        tag=(UUID(tag.uuid), tag.short),
+        actor=actor,
+        at=at,
     )
-    version.set_phi("content", said, patient_ref=proposal.patient_ref)
     task.current_version = version
     history = create_recorded([task], actor=actor, at=at)
     version.save(force_insert=True)

@@ -69,9 +69,9 @@ class People(Clinics):
             sections = [dict(section) for section in content["sections"]]
             sections[0]["text"] = f"{sections[0]['text']} {words} As she told thornapple."
             return self._ask("edit", lambda: review.edit(
-                intent_id=intent.pk, reviewer=who.person(who.deciders[by % 2]),  # noqa: B023
-                content={**content, "sections": sections},  # noqa: B023
-                payload_hash=shown.payload_hash if shown else "", at=self.at,  # noqa: B023
+                intent_id=intent.pk, reviewer=who.person(who.deciders[by % 2]),  # noqa: B023 - called at once
+                content={**content, "sections": sections},  # noqa: B023 - called at once
+                payload_hash=shown.payload_hash if shown else "", at=self.at,  # noqa: B023 - called at once
             ))  # fmt: skip
         return False
 
@@ -272,8 +272,8 @@ class People(Clinics):
                 )
                 if rows:
                     self._ask("resolve", lambda: reconciliation.operator_resolve(
-                        discrepancy_id=rows[index % len(rows)].pk,  # noqa: B023
-                        operator=who.person(who.operator), resolution="ehr-is-right",  # noqa: B023
+                        discrepancy_id=rows[index % len(rows)].pk,  # noqa: B023 - called at once
+                        operator=who.person(who.operator), resolution="ehr-is-right",  # noqa: B023 - called at once
                         evidence="Looked at the entry beside thornapple.", at=self.at,
                     ))  # fmt: skip
                     return
@@ -304,7 +304,7 @@ class People(Clinics):
                 if rows:
                     operator = who.person(who.operator)
                     self._ask("assign", lambda: reconciliation.assign(
-                        discrepancy_id=rows[index % len(rows)].pk, member=operator,  # noqa: B023
-                        owner=operator.user.name, at=self.at,  # noqa: B023
+                        discrepancy_id=rows[index % len(rows)].pk, member=operator,  # noqa: B023 - called at once
+                        owner=operator.user.name, at=self.at,  # noqa: B023 - called at once
                     ))  # fmt: skip
                     return
